@@ -1,0 +1,45 @@
+"""Fixtures that render the template as a user does: from a plain copy, without `--trust`."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+TASKS = ["image_classification", "language_modeling", "tabular"]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template without its history: Copier renders what stands here, not the last commit."""
+    folder = tmp_path_factory.mktemp("template")
+    for name in ("copier.yml", "rules", "template"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def render(template: Path) -> Callable[..., Path]:
+    """`render(folder, **answers)` renders into the folder and returns it.
+
+    Copier runs without `unsafe` and `overwrite`: a task, or two sources for one path, would fail.
+    """
+
+    def run(folder: Path, **answers: Any) -> Path:
+        copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True)
+        return folder
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def questions() -> dict[str, Any]:
+    """What copier.yml asks, by name."""
+    loaded = yaml.safe_load((ROOT / "copier.yml").read_text())
+    return {name: value for name, value in loaded.items() if not name.startswith("_")}
