@@ -4,42 +4,32 @@
 import os
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.accelerators import CUDAAccelerator
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, default_convert
 
 
-def make_loader(
-    dataset: Dataset,
-    batch_size: int,
-    trainer: Trainer | None,
-    workers: int | None,
-    train: bool = False,
-) -> DataLoader:
-    """A loader over a dataset that returns a whole batch from `__getitems__(indices)`.
+def make_loader(dataset: Any, data: LightningDataModule, train: bool = False) -> DataLoader:
+    """A loader over a dataset; where that has `__getitems__(indices)`, it returns whole batches.
 
     Args:
-        dataset: has `in_memory`; samples that are not in memory are read by worker processes.
-        batch_size: samples per process.
-        trainer: tells the accelerator: pinned memory helps CUDA alone.
-        workers: processes that read ahead; None takes one per core, at most 8, shared among the
-            ranks of this machine, and none for data in memory, where they only cost.
+        dataset: says by `in_memory` whether reading a sample takes time.
+        data: gives `hparams.batch_size`, samples for each process, and `hparams.num_workers`,
+            processes that read ahead. None: one for each core, shared among the ranks of the
+            machine and at most 8; none for data in memory, where they would only cost.
         train: shuffle, and drop a last batch that is not full, which would unsettle batch norm.
     """
+    trainer, workers = data.trainer, data.hparams.num_workers
     if workers is None:
-        ranks = trainer.strategy.num_processes if hasattr(trainer.strategy, "num_processes") else 1
+        ranks = getattr(trainer and trainer.strategy, "num_processes", 1)
         workers = 0 if dataset.in_memory else max(1, min(8, (os.cpu_count() or 1) // ranks))
     return DataLoader(
         dataset,
-        batch_size=batch_size,
+        batch_size=data.hparams.batch_size,
         shuffle=train,
-        drop_last=train and len(dataset) >= batch_size,
+        drop_last=train and len(dataset) >= data.hparams.batch_size,
         num_workers=workers,
         persistent_workers=workers > 0,
-        pin_memory=trainer is not None and isinstance(trainer.accelerator, CUDAAccelerator),
-        collate_fn=identity,
+        pin_memory=isinstance(trainer and trainer.accelerator, CUDAAccelerator),  # it helps CUDA alone
+        collate_fn=default_convert if hasattr(dataset, "__getitems__") else None,
     )
-
-
-def identity(batch: Any) -> Any:
-    return batch

@@ -3,9 +3,10 @@
 
 import math
 
-import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 
 
 def adamw_warmup_cosine(
@@ -16,20 +17,13 @@ def adamw_warmup_cosine(
     Weight decay spares vectors: biases, norms and scales. The warm-up takes `warmup_steps`
     optimizer steps, and at most a tenth of the run; a run without an end does not decay.
     """
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW([g for g in groups if g["params"]], lr=lr)
+    matrices, vectors = ([p for p in module.parameters() if (p.ndim < 2) == flat] for flat in (False, True))
+    groups = [(weight_decay, matrices), (0.0, vectors)]
+    optimizer = AdamW([{"params": ps, "weight_decay": decay} for decay, ps in groups if ps], lr=lr)
     total = module.trainer.estimated_stepping_batches
-    warmup = max(1, min(warmup_steps, total // 10 if math.isfinite(total) else warmup_steps))
+    warmup = max(1, min(warmup_steps, total / 10))
 
     def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        progress = min(1.0, (step - warmup) / max(1, total - warmup))
-        return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * progress))
+        return min(1.0, (step + 1) / warmup) * (0.55 + 0.45 * math.cos(math.pi * min(1.0, step / total)))
 
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}

@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
@@ -23,7 +22,6 @@ class Model(LightningModule):
         lr: peak learning rate, after the warm-up.
         weight_decay: AdamW's, on matrices and kernels alone.
         warmup_steps: optimizer steps to the peak, at most a tenth of the run.
-        label_smoothing: share of the target spread over all classes (arXiv 1512.00567).
         compile: run the network through `torch.compile`.
     """
 
@@ -35,7 +33,6 @@ class Model(LightningModule):
         lr: float = 3e-3,
         weight_decay: float = 0.05,
         warmup_steps: int = 100,
-        label_smoothing: float = 0.0,
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -44,17 +41,11 @@ class Model(LightningModule):
             raise UserError(f"model.backbone: timm has no {backbone!r}; see timm.list_models()")
         self.net = timm.create_model(backbone, num_classes=len(class_names))
         pixels = timm.data.resolve_model_data_config(self.net)
-        self.register_buffer("mean", torch.tensor(pixels["mean"]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(pixels["std"]).view(3, 1, 1), persistent=False)
-        self.metrics = torch.nn.ModuleDict()
-        for split in ("val", "test"):
-            self.metrics[split] = MetricCollection(
-                {
-                    "accuracy": MulticlassAccuracy(len(class_names), average="micro"),
-                    "f1": MulticlassF1Score(len(class_names), average="macro"),
-                },
-                prefix=f"{split}/",
-            )
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(pixels[name]).view(3, 1, 1), persistent=False)
+        accuracy = MulticlassAccuracy(len(class_names), average="micro")
+        metrics = MetricCollection({"accuracy": accuracy, "f1": MulticlassF1Score(len(class_names))})
+        self.metrics = torch.nn.ModuleDict({split: metrics.clone(f"{split}/") for split in ("val", "test")})
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.hparams.pretrained:
@@ -65,32 +56,29 @@ class Model(LightningModule):
             self.net.compile()  # in place: the checkpoint's keys stay those of the plain network
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        hp = self.hparams
-        return adamw_warmup_cosine(self, hp.lr, hp.weight_decay, hp.warmup_steps)
+        return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, classes) of RGB images (B, 3, H, W) with values from 0 to 1."""
         return self.net((images - self.mean) / self.std)
 
-    def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        logits = self(batch["image"])
-        smoothing = self.hparams.label_smoothing
-        loss = F.cross_entropy(logits, batch["label"], label_smoothing=smoothing)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(logits))
-        return loss
+    def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
+        return self.step(batch, "train")
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
-        self.evaluate(batch, "val")
+        self.step(batch, "val")
 
     def test_step(self, batch: dict, batch_idx: int) -> None:
-        self.evaluate(batch, "test")
+        self.step(batch, "test")
 
-    def evaluate(self, batch: dict, split: str) -> None:
-        logits = self(batch["image"])
-        loss = F.cross_entropy(logits, batch["label"])
-        self.metrics[split].update(logits, batch["label"])
-        self.log(f"{split}/loss", loss, batch_size=len(logits), sync_dist=True)
-        self.log_dict(self.metrics[split], prog_bar=True, batch_size=len(logits))
+    def step(self, batch: dict, split: str) -> torch.Tensor:
+        logits, labels = self(batch["image"]), batch["label"]
+        loss = F.cross_entropy(logits, labels)
+        self.log(f"{split}/loss", loss, prog_bar=split == "train", sync_dist=split != "train", batch_size=len(labels))
+        if split != "train":
+            self.metrics[split].update(logits, labels)
+            self.log_dict(self.metrics[split], prog_bar=True, batch_size=len(labels))
+        return loss
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
         confidence, index = self(batch["image"]).softmax(dim=-1).max(dim=-1)
