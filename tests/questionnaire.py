@@ -20,6 +20,8 @@ import pytest
 from copier._main import Worker
 from copier._types import Phase
 from copier._user_data import Question
+from jinja2 import meta, nodes
+from jsonargparse import ArgumentParser, Namespace
 
 MACHINE = ("accelerator", "strategy", "precision", "devices", "num_nodes")
 
@@ -32,6 +34,8 @@ class Questionnaire(Worker):
     """Copier's worker: `answer` runs its questions, `render` its renderer."""
 
     files: dict[str, bytes]
+    context: dict[str, Any]
+    twice: list[str]
 
     def __init__(self, template: Path, only: tuple[str, ...] = ()) -> None:
         """Load the template; `only` keeps these of its questions, for speed."""
@@ -72,11 +76,40 @@ class Questionnaire(Worker):
         return [(choice.title, choice.disabled) for choice in question._formatted_choices]
 
     def render(self, **data: Any) -> dict[str, bytes]:
-        """The project's files by path, each with what Copier would write."""
-        self.data, self.files = data, {}
-        self.context: dict[str, Any] = {}
+        """The project's files by path, each with what Copier would write; two for one path are an error."""
+        self.data, self.files, self.context, self.twice = data, {}, {}, []
         self.run_copy()
+        assert not self.twice, f"two sources render to {self.twice}"
         return self.files
+
+    def sources(self) -> list[Path]:
+        """The template's files, below its `template` folder."""
+        files = (path.relative_to(self.template_copy_root) for path in self.template_copy_root.rglob("*"))
+        return sorted(path for path in files if (self.template_copy_root / path).is_file())
+
+    def place(self, source: Path, context: dict[str, Any]) -> str:
+        """Where one source lands in the project; empty where it does not."""
+        self.context = context
+        with Phase.use(Phase.RENDER):
+            paths = [path for path, _ in self._render_path(source) if not self.match_exclude(path)]
+        return paths[0].as_posix() if paths else ""
+
+    def fill(self, source: Path, context: dict[str, Any]) -> bytes:
+        """What one source renders to."""
+        self.files, self.context, self.twice = {}, context, []
+        with Phase.use(Phase.RENDER):
+            self._render_file(self.template_copy_root.relative_to(self.template.local_abspath) / source, source)
+        return self.files[source.as_posix()]
+
+    def variables(self, text: str) -> set[str]:
+        """The names that a Jinja text reads: its output depends on nothing else.
+
+        Jinja finds them itself. What is imported or included does not see the context, or this fails.
+        """
+        tree = self.jinja_env.parse(text)
+        for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport)):
+            assert not node.with_context, f"cannot tell what is read through line {node.lineno}: {text[:80]}"
+        return meta.find_undeclared_variables(tree)
 
     @property
     def answers_relpath(self) -> Path:  # Copier's own renders this name, for each part of each path
@@ -92,9 +125,15 @@ class Questionnaire(Worker):
     def _render_allowed(self, dst_relpath: Path, is_dir: bool = False, **options: Any) -> bool:
         if not is_dir:
             path = dst_relpath.as_posix()
-            assert path not in self.files, f"two sources render to {path}"
+            self.twice += [path] if path in self.files else []
             self.files[path] = options["expected_contents"]
         return False
+
+
+def instantiate(parser: ArgumentParser, parsed: Namespace) -> Namespace:
+    """Build what a parsed configuration names by class_path."""
+    method = getattr(parser, "instantiate", None) or parser.instantiate_classes  # renamed in 4.49
+    return method(parsed)
 
 
 @contextmanager

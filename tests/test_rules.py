@@ -25,7 +25,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from questionnaire import MACHINE, Questionnaire, Refused, machine
+from questionnaire import MACHINE, Questionnaire, Refused, instantiate, machine
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "accelerator": ("auto", "cpu", "gpu", "mps", "tpu"),
@@ -88,7 +88,7 @@ def trainer(
         text = jinja.render(answers, logger=[], package_name=package, project_slug=package)
         options = yaml.load(text, yaml.CSafeLoader)["trainer"]
         if isinstance(options["strategy"], dict):
-            options["strategy"] = parser.instantiate(parse(yaml.safe_dump(options["strategy"]))).strategy
+            options["strategy"] = instantiate(parser, parse(yaml.safe_dump(options["strategy"]))).strategy
         return Trainer(**options | off)
 
     with pytest.MonkeyPatch.context() as monkeypatch:

@@ -1,22 +1,18 @@
 """Text as bytes: Python's standard library to start with, or your own. Yours: updates leave it alone."""
 
 import json
-import random
 import sysconfig
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from .harness import UserError
 from .harness.loading import make_loader
 
-Documents = list[tuple[str, bytes | np.ndarray]]  # names, and the text in UTF-8 or token ids (T,)
-# Beside the standard library, or no text that is worth learning.
-SKIP = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "encodings", "pydoc_data"}
+Documents = list[tuple[str, np.ndarray]]  # names and token ids
 
 
 class DataModule(LightningDataModule):
@@ -66,15 +62,20 @@ class DataModule(LightningDataModule):
 
     @cached_property
     def windows(self) -> dict[str, "Windows"]:
-        hp = self.hparams
-        splits = read_hub(hp.hub) if hp.hub else read_path(Path(hp.path), hp) if hp.path else read_stdlib()
+        hp, stdlib = self.hparams, Path(sysconfig.get_path("stdlib"))
+        if (hp.vocab_size is None) != (hp.bytes_per_token is None):
+            raise UserError("data.vocab_size and data.bytes_per_token go together: set both for .npy, none for text")
+        splits = read_hub(hp.hub) if hp.hub else read(Path(hp.path)) if hp.path else read(stdlib, "[a-z]*.py")
+        if "train" not in splits:
+            raise UserError(f"{hp.hub or hp.path}: no such file or folder, or no text to train on; correct data.path")
         for name, fraction in (("test", hp.test_fraction), ("val", hp.val_fraction)):
             if name not in splits:
                 splits["train"], splits[name] = cut(splits["train"], fraction, hp.split_seed)
-        return {name: Windows(documents, hp.context, name) for name, documents in splits.items()}
+        return {name: Windows(name, documents, hp.context, self.vocab_size) for name, documents in splits.items()}
 
     def prepare_data(self) -> None:
-        self.windows  # noqa: B018 # read and check everything, so that a mistake shows before training
+        """Read and check everything, so that a mistake shows before training, not in its midst."""
+        self.windows  # noqa: B018
 
     def train_dataloader(self) -> DataLoader:
         return make_loader(self.windows["train"], self, train=True)
@@ -85,58 +86,54 @@ class DataModule(LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         return make_loader(self.windows["test"], self)
 
-    def predict_dataloader(self) -> DataLoader:
-        return make_loader(self.windows["test"], self)
+    predict_dataloader = test_dataloader
 
 
 class Windows(list):
     """The documents of a split end to end, in windows that predict each token once, but the first.
 
-    Batches are dicts of `tokens` (B, context + 1), and of `input`, B strings: the document in which a
-    window starts, and at which of its tokens.
+    A window is a dict of `tokens` (context + 1,), and `input`: the document it starts in, and at which token.
     """
 
-    in_memory = True  # or mapped from a file, which the operating system reads ahead
+    in_memory = True
 
-    def __init__(self, split: str, documents: Documents, hp: Any) -> None:
-        starts = [0, *accumulate(len(tokens) for _, tokens in documents)]
-        if not 0 < hp.context < starts[-1]:
-            found = f"{split} has {starts[-1]} tokens in {len(documents)} documents"
-            raise UserError(f"{found}, and takes more than data.context={hp.context}, which is from 1: add text")
-        tokens = np.concatenate([x for _, x in documents]) if len(documents) > 1 else documents[0][1]
-        if tokens.dtype.kind != "u" or tokens.max() >= (hp.vocab_size or 256):
-            found = f"{split} has {tokens.dtype} up to {tokens.max()}"
-            raise UserError(f"{found}, token ids are unsigned and below data.vocab_size={hp.vocab_size}: set ")
-        for i in range(0, len(tokens) - hp.context, hp.context):
-            document = bisect(starts, i) - 1
-            place = f"{documents[document][0]}:{i - starts[document]}"
-            self.append({"tokens": tokens[i : i + hp.context + 1], "input": place})
-
-
-def read_folder(root: Path) -> dict[str, Documents]:
-    folders = {name: root / name for name in ("train", "val", "test") if (root / name).is_dir()}
-    return {name: read(path) for name, path in (folders if "train" in folders else {"train": root}).items()}
+    def __init__(self, split: str, documents: Documents, context: int, vocab_size: int) -> None:
+        names, texts = zip(*documents)
+        tokens = texts[0] if len(texts) == 1 else np.concatenate(texts)
+        if not 0 < context < len(tokens):
+            raise UserError(
+                f"{split} has {len(tokens)} tokens, data.context={context} takes more: lower it, or add text"
+            )
+        if tokens.dtype.kind != "u" or tokens.max() >= vocab_size:
+            found = f"{names[0]} has {tokens.dtype} up to {tokens.max()}"
+            raise UserError(f"{found}: token ids are unsigned and below data.vocab_size={vocab_size}; correct the two")
+        starts = np.cumsum([0, *map(len, texts)])
+        for i in range(0, len(tokens) - context, context):
+            which = np.searchsorted(starts, i, side="right") - 1
+            self.append({"tokens": tokens[i : i + context + 1], "input": f"{names[which]}:{i - starts[which]}"})
 
 
-def read(path: Path, pattern: str = "**/[!.]*") -> Documents:
-    """A text file is a document, and so is each line of a `.jsonl` file, and an `.npy` file."""
-    documents, line = [], 0
+def read(path: Path, pattern: str = "**/[!.]*") -> dict[str, Documents]:
+    """The splits of a file or folder, whose documents are `.npy` files, the lines of `.jsonl` files, and
+    all other files, as text. Hidden files are left out."""
+    splits, line = {}, 0
     for file in [path] if path.is_file() else filter(Path.is_file, sorted(path.glob(pattern))):
-        if file.suffix == ".npy":
-            documents.append((str(file), np.load(file, mmap_mode="c").ravel()))
-            continue
+        folder = file.relative_to(path).as_posix().split("/")[0]
+        documents = splits.setdefault(folder if folder in ("val", "test") else "train", [])
         try:
-            text = file.read_bytes().decode()
-            if file.suffix != ".jsonl":
-                documents.append((str(file), encode(text)))
-                continue
-            for line, item in enumerate(text.rstrip().split("\n"), start=1):
-                documents.append((f"{file}:{line}", encode(json.loads(item)["text"])))
+            if file.suffix == ".npy":
+                documents.append((str(file), np.load(file, mmap_mode="c").ravel()))
+            elif file.suffix == ".jsonl":
+                for line, row in enumerate(file.read_bytes().decode().rstrip().split("\n"), start=1):
+                    documents.append((f"{file}:{line}", encode(json.loads(row)["text"])))
+            else:
+                documents.append((str(file), encode(file.read_bytes().decode())))
         except UnicodeDecodeError as error:
             raise UserError(f"{file}, byte {error.start}: text is in UTF-8; convert it, or take it out") from error
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise UserError(f'{file}, line {line}: each is {{"text": "..."}}; correct it, or take it out') from error
-    return documents
+            rule = f'line {line} takes {{"text": "..."}}' if file.suffix == ".jsonl" else "numpy.load fails"
+            raise UserError(f"{file}: {rule}; correct it, or take it out") from error
+    return splits
 
 
 def read_hub(name: str) -> dict[str, Documents]:
@@ -151,7 +148,7 @@ def read_hub(name: str) -> dict[str, Documents]:
 
 
 def encode(text: str) -> np.ndarray:
-    return np.frombuffer(bytearray(text.encode() + b"\0"), np.uint8)  # writable, as torch likes it
+    return np.frombuffer(bytearray(text.encode() + b"\0"), np.uint8)  # a copy, since torch warns of what is read-only
 
 
 def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Documents]:
@@ -159,6 +156,6 @@ def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Do
     if len(documents) == 1:
         [(name, tokens)], at = documents, round(len(documents[0][1]) * (1 - fraction))
         return [(name, tokens[:at])], [(f"{name}+{at}", tokens[at:])]
-    documents = random.Random(seed).sample(documents, len(documents))
+    documents = [documents[i] for i in np.random.default_rng(seed).permutation(len(documents))]
     count = max(1, round(fraction * len(documents)))
     return documents[count:], documents[:count]

@@ -68,18 +68,18 @@ class Model(LightningModule):
         self.step(batch, "test")
 
     def step(self, batch: dict, split: str) -> Tensor:
-        nats, bits = (losses.mean() for losses in self.losses(batch["tokens"]))
-        metrics = {f"{split}/loss": nats, f"{split}/bits_per_byte": bits}
-        self.log_dict(metrics, prog_bar=True, sync_dist=split != "train", batch_size=len(batch["tokens"]))
-        return nats
+        nats, bits = self.losses(batch["tokens"])
+        metrics = {f"{split}/loss": nats.mean(), f"{split}/bits_per_byte": bits.mean()}
+        self.log_dict(metrics, prog_bar=True, sync_dist=split != "train", batch_size=len(nats))
+        return nats.mean()
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
         return {"input": batch["input"], "bits_per_byte": self.losses(batch["tokens"])[1]}
 
     def losses(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Nats per token (B,) and bits per byte (B,) of windows of T + 1 tokens, of which T are predicted."""
-        logits = self(tokens[:, :-1]).float().transpose(1, 2)  # (B, T, V) -> (B, V, T)
-        nats = F.cross_entropy(logits, tokens[:, 1:], reduction="none").mean(dim=1)
+        """Nats per token (B,) and bits per byte (B,) of windows (B, T + 1), of which the last T are predicted."""
+        logits = self(tokens[:, :-1].long()).float().transpose(1, 2)  # (B, T, V) -> (B, V, T)
+        nats = F.cross_entropy(logits, tokens[:, 1:].long(), reduction="none").mean(dim=1)
         return nats, nats / math.log(2) / self.hparams.bytes_per_token
 
 
@@ -90,10 +90,9 @@ class Transformer(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(vocab_size, dim)
         self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(depth))
-        self.norm = nn.RMSNorm(dim)
-        self.head = nn.Linear(dim, vocab_size, bias=False)
-        nn.init.zeros_(self.head.weight)  # every token starts as likely as any other: a loss of ln(V)
-        # Each pair of a head's features turns with the position at its own speed (arXiv 2104.09864).
+        self.head = nn.Sequential(nn.RMSNorm(dim), nn.Linear(dim, vocab_size, bias=False))
+        nn.init.zeros_(self.head[1].weight)  # every token starts as likely as any other: a loss of ln(V)
+        # Each pair of a head's features turns with the position, at its own speed (arXiv 2104.09864).
         self.register_buffer("speeds", 10_000 ** -torch.arange(0, 1, 2 * heads / dim), persistent=False)  # (hs/2,)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -101,7 +100,7 @@ class Transformer(nn.Module):
         x = self.embed(tokens)  # (B, T) -> (B, T, C)
         for block in self.blocks:
             x = block(x, angles.cos(), angles.sin())
-        return self.head(self.norm(x))  # (B, T, C) -> (B, T, V)
+        return self.head(x)  # (B, T, C) -> (B, T, V)
 
 
 class Block(nn.Module):
@@ -109,20 +108,15 @@ class Block(nn.Module):
 
     def __init__(self, dim: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
-        self.norm = nn.RMSNorm(dim)
-        self.qkv, self.project = nn.Linear(dim, 3 * dim, bias=False), nn.Linear(dim, dim, bias=False)
+        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.norm, self.qkv, self.project = nn.RMSNorm(dim), nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.mlp = nn.Sequential(nn.RMSNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, nh, T, hs)
-        y = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
+        qkv = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, nh, T, hs)
+        # Queries and keys, at unit scale so that attention stays soft (arXiv 2010.04245), turned.
+        a, b = F.rms_norm(qkv[:2], qkv.shape[-1:]).chunk(2, dim=-1)  # each (2, B, nh, T, hs/2)
+        q, k = torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).type_as(qkv)
+        y = F.scaled_dot_product_attention(q, k, qkv[2], is_causal=True)
         x = x + self.dropout(self.project(y.transpose(1, 2).flatten(2)))  # (B, nh, T, hs) -> (B, T, C)
         return x + self.dropout(self.mlp(x))
-
-
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn the queries or keys (B, nh, T, hs), at unit scale so that attention stays soft (arXiv 2010.04245)."""
-    a, b = F.rms_norm(x, x.shape[-1:]).chunk(2, dim=-1)  # each (B, nh, T, hs/2)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).type_as(x)

@@ -1,0 +1,113 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""Reading tables, and refusing what is wrong in them: the file, the column, the rows, the value."""
+
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from . import UserError
+
+
+class Rows(Dataset):
+    """Rows in memory, as columns of equal length; a batch has the same names."""
+
+    in_memory = True
+
+    def __init__(self, columns: dict[str, Tensor]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
+        return {name: column[indices] for name, column in self.columns.items()}
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """A CSV or Parquet file as numbers and text, without its empty rows.
+
+    The index is the number of a row as a spreadsheet counts, the header being row 1. What CSV holds
+    is text until `typed` makes it numbers, so that a category stays what it is in the file: 007.
+    """
+    try:
+        if path.endswith(".csv"):
+            frame = pd.read_csv(path, dtype=str, skip_blank_lines=False)
+        else:
+            frame = pd.read_parquet(path, dtype_backend="numpy_nullable").reset_index(drop=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is no readable .csv or Parquet file: {error}".replace("\n", " ")) from error
+    if type(frame.index) is not pd.RangeIndex:
+        raise UserError(f"{path}: its rows have more values than its header has names; correct the header")
+    frame.index = pd.RangeIndex(2, len(frame) + 2, name=path)
+    text = frame.select_dtypes(exclude=["number", "bool"]).columns
+    frame = frame.astype(dict.fromkeys(text, "string")).dropna(how="all")
+    if frame.empty:
+        raise UserError(f"{path} has no rows: add some below the header")
+    return frame
+
+
+def assign_roles(
+    frame: pd.DataFrame, numeric: list[str] | None, categorical: list[str] | None, others: list[str]
+) -> tuple[list[str], list[str]]:
+    """Columns of numbers and of categories; where None are given, those with more text than numbers are
+    categories, and the rest are numbers."""
+    named = [*others, *(numeric or []), *(categorical or [])]
+    require(frame, named)
+    rest = [name for name in frame if name not in named]
+    if categorical is None:
+        filled = pd.DataFrame({name: pd.to_numeric(frame[name], errors="coerce") for name in rest})
+        categorical = [name for name in rest if filled[name].count() < frame[name].count() / 2]
+    if numeric is None:
+        numeric = [name for name in rest if name not in categorical]
+    return numeric, categorical
+
+
+def require(frame: pd.DataFrame, names: list[str]) -> None:
+    """Refuse a table that lacks one of the columns, and a column that is named twice."""
+    for name in names:
+        if name not in frame:
+            close = "".join(f"did you mean {other!r}? " for other in get_close_matches(name, frame, n=1))
+            raise UserError(f"{frame.index.name} has no column {name!r}; {close}it has {', '.join(frame)}")
+        if names.count(name) > 1:
+            raise UserError(f"data gives column {name!r} two roles; leave it one")
+
+
+def refuse(wrong: pd.DataFrame, frame: pd.DataFrame, reason: str) -> None:
+    """Refuse a table with values marked wrong: name the first, its column, and the rows that have such."""
+    for name in wrong.columns[wrong.any()]:
+        values = frame[name][wrong[name]]
+        rows = ", ".join(map(str, values.index[:5])) + (", ..." if len(values) > 5 else "")
+        value = "nothing" if pd.isna(values.iloc[0]) else repr(values.iloc[0])
+        raise UserError(f"{frame.index.name}, column {name!r}, row {rows} (the header is 1): {value} {reason}")
+
+
+def typed(frame: pd.DataFrame, numbers: list[str], text: list[str]) -> pd.DataFrame:
+    """The columns of numbers in float64, the others as text; columns without a role are left out."""
+    values = frame[numbers].apply(pd.to_numeric, errors="coerce").astype("float64")
+    wrong = (values.isna() & frame[numbers].notna()) | np.isinf(values)
+    refuse(wrong, frame, "is no finite number; correct it, or see data.categorical, data.ignore, data.problem")
+    return values.join(frame[text].astype("string"))
+
+
+def find(frame: pd.DataFrame, known: list[list[str]], reason: str = "") -> np.ndarray:
+    """Indices (rows, columns) of the values of text columns among those known, -1 for missing and other
+    values; a reason refuses the latter."""
+    found = [pd.Index(values).get_indexer(frame[name]) for name, values in zip(frame, known)]
+    index = np.array(found, np.int64).reshape(-1, len(frame)).T
+    if reason:
+        refuse(frame.notna() & (index < 0), frame, reason)
+    return index
+
+
+def scale(column: pd.Series) -> list[float]:
+    """Mean and standard deviation."""
+    return [float(column.mean()), float(column.std())]
+
+
+def standardise(values: pd.DataFrame, scales: list[list[float]]) -> np.ndarray:
+    """In standard deviations from the mean, which stands in for what is missing."""
+    mean, std = np.array(scales).reshape(-1, 2).T
+    return ((values - mean) / std).fillna(0).to_numpy(np.float32)

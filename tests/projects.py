@@ -1,0 +1,63 @@
+"""Rendered projects, run as their users run them: in this process, or as processes of their own."""
+
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+
+class Project:
+    """A rendered project whose package is importable in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.answers = yaml.safe_load((folder / ".copier-answers.yml").read_text())
+        self.package = self.answers["package_name"]
+
+    def run(self, *args: str) -> str | None:
+        """Run the project's command here; return what it says when it refuses, None when it succeeds."""
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.chdir(self.folder)
+            monkeypatch.syspath_prepend(str(self.folder / "src"))
+            monkeypatch.setattr(sys, "argv", [self.package, *args])
+            monkeypatch.delenv("LIGHTNING_RUN", raising=False)
+            try:
+                importlib.import_module(f"{self.package}.harness.main").main()
+            except SystemExit as ended:
+                return str(ended.code)
+            finally:
+                torch.use_deterministic_algorithms(False)
+                torch.set_default_dtype(torch.float32)
+                if torch.distributed.is_initialized():
+                    torch.distributed.destroy_process_group()
+                gc.collect()
+        return None
+
+    def process(self, *args: str, timeout: int = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the project's command as a process, by a script like the one that pip installs."""
+        script = self.folder / "command.py"
+        script.write_text(f"from {self.package}.harness.main import main\nmain()\n")
+        variables = {"PYTHONPATH": str(self.folder / "src"), "COLUMNS": "100", **environment}
+        return subprocess.run(
+            [sys.executable, str(script), *args],
+            cwd=self.folder,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    def imported(self, module: str) -> object:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.syspath_prepend(str(self.folder / "src"))
+            return importlib.import_module(f"{self.package}.{module}")
+
+    def result(self, run: str, command: str = "test") -> dict[str, float]:
+        return json.loads((self.folder / "runs" / run / f"{command}.json").read_text())
