@@ -1,7 +1,10 @@
 """Fixtures that render the template as a user does: from a plain copy, without `--trust`."""
 
+import atexit
 import shutil
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,21 @@ ROOT = Path(__file__).parents[1]
 TASKS = ["image_classification", "language_modeling", "tabular"]
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@cache
+def copy_template() -> Path:
     """The template without its history: Copier renders what stands here, not the last commit."""
-    folder = tmp_path_factory.mktemp("template")
+    folder = Path(tempfile.mkdtemp(prefix="template-"))
+    atexit.register(shutil.rmtree, folder)
     for name in ("copier.yml", "rules", "template"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def template() -> Path:
+    return copy_template()
 
 
 @pytest.fixture(scope="session")

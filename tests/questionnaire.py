@@ -17,11 +17,19 @@ from typing import Any
 from unittest.mock import MagicMock, patch
 
 import pytest
+import torch
 from copier._main import Worker
 from copier._types import Phase
 from copier._user_data import Question
 from jinja2 import meta, nodes
 from jsonargparse import ArgumentParser, Namespace
+from lightning.fabric import accelerators as fabric
+from lightning.fabric.accelerators import xla
+from lightning.fabric.plugins.precision import transformer_engine
+from lightning.fabric.utilities import registry
+from lightning.pytorch import accelerators as pytorch
+from lightning.pytorch.strategies import deepspeed
+from lightning.pytorch.trainer.connectors import callback_connector
 
 MACHINE = ("accelerator", "strategy", "precision", "devices", "num_nodes")
 
@@ -102,14 +110,20 @@ class Questionnaire(Worker):
         return self.files[source.as_posix()]
 
     def variables(self, text: str) -> set[str]:
-        """The names that a Jinja text reads: its output depends on nothing else.
+        """The names that a Jinja text reads, as Jinja finds them: its output depends on nothing else.
 
-        Jinja finds them itself. What is imported or included does not see the context, or this fails.
+        An include reads what any file reads whose path ends like the expression that it is given.
         """
         tree = self.jinja_env.parse(text)
-        for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport)):
-            assert not node.with_context, f"cannot tell what is read through line {node.lineno}: {text[:80]}"
-        return meta.find_undeclared_variables(tree)
+        found = meta.find_undeclared_variables(tree)
+        for node in tree.find_all((nodes.Import, nodes.FromImport)):
+            assert not node.with_context, f"line {node.lineno} imports names that it does not show"
+        for node in tree.find_all(nodes.Include):
+            end = [part.value for part in node.find_all(nodes.Const)][-1]
+            texts = [path.read_text() for path in self.template_copy_root.rglob("*") if str(path).endswith(end)]
+            assert texts, f"line {node.lineno} includes nothing that ends in {end!r}"
+            found |= set().union(*map(self.variables, texts))
+        return found
 
     @property
     def answers_relpath(self) -> Path:  # Copier's own renders this name, for each part of each path
@@ -136,6 +150,12 @@ def instantiate(parser: ArgumentParser, parsed: Namespace) -> Namespace:
     return method(parsed)
 
 
+@cache
+def installed_callbacks(group: str) -> list[Any]:
+    """Lightning's own search for callbacks of other packages, which takes longer than all else, done once."""
+    return registry._load_external_callbacks(group)
+
+
 @contextmanager
 def machine(cuda: int = 0, mps: bool = False, tpu: int = 0) -> Iterator[None]:
     """Make torch and Lightning see this hardware, and every library that a strategy or precision needs.
@@ -143,13 +163,6 @@ def machine(cuda: int = 0, mps: bool = False, tpu: int = 0) -> Iterator[None]:
     The mocks lie below Lightning, where it asks torch and torch_xla; its own decisions are its own.
     DeepSpeed, transformer_engine and torch_xla are stand-ins: constructing a Trainer only imports them.
     """
-    import torch
-    from lightning.fabric import accelerators as fabric
-    from lightning.fabric.accelerators import xla
-    from lightning.fabric.plugins.precision import transformer_engine
-    from lightning.pytorch import accelerators as pytorch
-    from lightning.pytorch.strategies import deepspeed
-
     def forget() -> None:
         for module in (fabric, pytorch):
             for function in (module.MPSAccelerator.is_available, module.XLAAccelerator.is_available):
@@ -172,6 +185,7 @@ def machine(cuda: int = 0, mps: bool = False, tpu: int = 0) -> Iterator[None]:
             monkeypatch.setattr(requirement, "available", True)
         for name, module in modules.items():
             monkeypatch.setitem(sys.modules, name, module)
+        monkeypatch.setattr(callback_connector, "_load_external_callbacks", installed_callbacks)
         monkeypatch.setattr("torch.cuda.device_count", lambda: cuda)
         monkeypatch.setattr("torch.cuda.is_available", lambda: cuda > 0)
         monkeypatch.setattr("torch.backends.mps.is_available", lambda: mps)

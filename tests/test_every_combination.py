@@ -29,7 +29,7 @@ from questionnaire import Questionnaire, instantiate, machine
 
 NAME, PACKAGE = "Every Lab", "src/every_lab"
 COMMON = {
-    *(".copier-answers.yml", ".gitignore", ".pre-commit-config.yaml", "pyproject.toml"),
+    *(".copier-answers.yml", ".gitignore", ".pre-commit-config.yaml", "README.md", "pyproject.toml"),
     *("configs/trainer.yaml", "configs/base.yaml"),
     *(f"configs/preset/{name}.yaml" for name in ("barebones", "debug", "limit", "overfit")),
     *(f"configs/preset/{name}.yaml" for name in ("production", "profile", "reproducible")),

@@ -40,8 +40,8 @@ class DataModule(LightningDataModule):
         self,
         path: str | None = None,
         hub: str | None = None,
-        vocab_size: int | None = None,
-        bytes_per_token: float | None = None,
+        vocab_size: int = 256,
+        bytes_per_token: float = 1.0,
         context: int = 128,
         batch_size: int = 16,
         val_fraction: float = 0.05,
@@ -54,16 +54,16 @@ class DataModule(LightningDataModule):
 
     @property
     def vocab_size(self) -> int:
-        return self.hparams.vocab_size or 256
+        return self.hparams.vocab_size
 
     @property
     def bytes_per_token(self) -> float:
-        return self.hparams.bytes_per_token or 1.0
+        return self.hparams.bytes_per_token
 
     @cached_property
     def windows(self) -> dict[str, "Windows"]:
         hp, stdlib = self.hparams, Path(sysconfig.get_path("stdlib"))
-        if (hp.vocab_size is None) != (hp.bytes_per_token is None):
+        if (hp.vocab_size == 256) != (hp.bytes_per_token == 1):
             raise UserError("data.vocab_size and data.bytes_per_token go together: set both for .npy, none for text")
         splits = read_hub(hp.hub) if hp.hub else read(Path(hp.path)) if hp.path else read(stdlib, "[a-z]*.py")
         if "train" not in splits:

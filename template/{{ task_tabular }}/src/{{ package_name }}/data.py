@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch import LightningDataModule
@@ -12,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from .harness import UserError
 from .harness.loading import make_loader
-from .harness.tables import Rows, assign_roles, find, read_table, refuse, require, scale, standardise, typed
+from .harness.tables import Rows, assign_roles, cut, find, read_table, refuse, require, scale, standardise, typed
 
 
 class DataModule(LightningDataModule):
@@ -63,51 +62,40 @@ class DataModule(LightningDataModule):
         self.regression = problem == "regression" or (problem is None and not path and dataset == "diabetes")
 
     @cached_property
-    def source(self) -> tuple[pd.DataFrame, list[str], list[str]]:
-        """The table, its columns of numbers, and those of categories."""
+    def rows(self) -> dict[str, pd.DataFrame]:
+        """The rows of each split; and the roles of the columns."""
         hp = self.hparams
         frame = read_table(hp.path) if hp.path else read_embedded(hp.dataset)
-        others = [hp.target, *(hp.ignore or []), *([hp.split_column] if hp.split_column else [])]
-        numeric, categorical = assign_roles(frame, hp.numeric, hp.categorical, others)
+        self.numeric, categorical = assign_roles(frame, hp)
         refuse(frame[[hp.target]].isna(), frame, "is no target; fill it in, or take the row out")
-        return frame, numeric, categorical
-
-    @cached_property
-    def rows(self) -> dict[str, pd.DataFrame]:
-        """The rows of each split."""
-        hp, (frame, numeric, categorical) = self.hparams, self.source
         rows = {"train": frame, "test": frame[:0], "val": frame[:0]}
         if hp.split_column:
-            wrong = ~frame[[hp.split_column]].isin(list(rows))
-            refuse(wrong, frame, "is no split; write train, val or test")
+            refuse(~frame[[hp.split_column]].isin(list(rows)), frame, "is no split; write train, val or test")
             rows = {name: frame[frame[hp.split_column] == name] for name in rows}
         for name, fraction in (("test", hp.test_fraction), ("val", hp.val_fraction)):
-            if rows[name].empty:  # sampling keeps the classes' shares
-                train = rows["train"]
-                share = np.clip(fraction * len(frame) / max(1, len(train)), 0, 1)
-                groups = train if self.regression else train.groupby(hp.target)
-                rows[name] = groups.sample(frac=share, random_state=hp.split_seed)
-                rows["train"] = train.drop(rows[name].index)
+            if rows[name].empty:
+                classes = None if self.regression else hp.target
+                rows["train"], rows[name] = cut(rows["train"], fraction * len(frame), classes, hp.split_seed)
         if min(map(len, rows.values())) < 2 or rows["train"][hp.target].nunique() < 2:
-            counts = ", ".join(f"{name} {len(part)}" for name, part in rows.items())
-            raise UserError(f"a split takes 2 rows, and train two values of {hp.target!r}: add rows to {counts}")
-        targets = ([hp.target], []) if self.regression else ([], [hp.target])
-        return {name: typed(part, numeric + targets[0], categorical + targets[1]) for name, part in rows.items()}
+            raise UserError(f"a split takes 2 rows, and train 2 values of {hp.target!r}: add to the {len(frame)} rows")
+        numeric, text = ([hp.target], []) if self.regression else ([], [hp.target])
+        rows = {name: typed(part, self.numeric + numeric, categorical + text) for name, part in rows.items()}
+        return {name: part.sample(frac=1, random_state=hp.split_seed) for name, part in rows.items()}
 
     # Facts: what the training rows say, for the model to keep.
 
     @cached_property
     def columns(self) -> list[str]:
-        _, numeric, categorical = self.source
-        return [name for name in numeric if self.rows["train"][name].nunique() > 1] + categorical
+        columns = self.rows["train"].drop(columns=self.hparams.target)
+        return [name for name in columns if name not in self.numeric or columns[name].nunique() > 1]
 
     @cached_property
     def scales(self) -> list[list[float]]:
-        return [scale(self.rows["train"][name]) for name in self.columns if name in self.source[1]]
+        return [scale(self.rows["train"][name]) for name in self.columns if name in self.numeric]
 
     @cached_property
     def categories(self) -> list[list[str]]:
-        return [sorted(self.rows["train"][name].dropna().unique()) for name in self.source[2]]
+        return [sorted(self.rows["train"][name].dropna().unique()) for name in self.columns[len(self.scales) :]]
 
     @cached_property
     def class_names(self) -> list[str]:
@@ -119,10 +107,9 @@ class DataModule(LightningDataModule):
 
     @cached_property
     def tables(self) -> dict[str, Rows]:
-        hp, strict = self.hparams, self.hparams.unseen_categories == "refuse"
-        tables = {name: encode(rows, self, hp.target, strict) for name, rows in self.rows.items()}
-        new = encode(read_table(hp.predict_path), self, None, strict) if hp.predict_path else tables["test"]
-        return {**tables, "predict": new}
+        hp = self.hparams
+        new = {"predict": encode(read_table(hp.predict_path), self, hp.unseen_categories)} if hp.predict_path else {}
+        return new | {name: encode(rows, self, hp.unseen_categories, hp.target) for name, rows in self.rows.items()}
 
     def prepare_data(self) -> None:
         self.predict_dataloader()  # encodes all rows, so that a bad one shows before training
@@ -137,10 +124,10 @@ class DataModule(LightningDataModule):
         return make_loader(self.tables["test"], self)
 
     def predict_dataloader(self) -> DataLoader:
-        return make_loader(self.tables["predict"], self)
+        return make_loader(self.tables.get("predict", self.tables["test"]), self)
 
 
-def encode(frame: pd.DataFrame, facts: Any, target: str | None = None, strict: bool = True) -> Rows:
+def encode(frame: pd.DataFrame, facts: Any, unseen: str = "refuse", target: str | None = None) -> Rows:
     """`row` (B,), its number, `numbers` (B, N), in standard deviations from the mean, `categories` (B, C),
     indices from 1, 0 for unknown, and `target` (B,), an index from 0, or a number like the others.
 
@@ -148,13 +135,13 @@ def encode(frame: pd.DataFrame, facts: Any, target: str | None = None, strict: b
         frame: from `read_table`.
         facts: a DataModule, or a checkpoint's hyperparameters, which need no training rows:
             `encode(read_table("new.csv"), Model.load_from_checkpoint(path).hparams)`.
+        unseen: `refuse` categories that no training row has, or `ignore` them.
         target: the column to predict, if it is there.
-        strict: refuse categories that no training row has.
     """
     require(frame, facts.columns)
     numeric, categorical = facts.columns[: len(facts.scales)], facts.columns[len(facts.scales) :]
     values = typed(frame, numeric, categorical)
-    reason = "is in no training row; add some, or set data.unseen_categories: ignore" if strict else ""
+    reason = "is in no training row; add some, or set data.unseen_categories: ignore" if unseen == "refuse" else ""
     index = find(values[categorical], facts.categories, reason)
     columns = {"row": frame.index, "categories": index + 1, "numbers": standardise(values[numeric], facts.scales)}
     if target and facts.class_names:

@@ -88,12 +88,10 @@ class Model(LightningModule):
         return loss
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
-        outputs, names = self(batch["numbers"], batch["categories"]).float(), self.hparams.class_names
+        names, (mean, std) = self.hparams.class_names, self.hparams.target_scale
+        outputs = self(batch["numbers"], batch["categories"]).float()
         if not names:
-            return {
-                "row": batch["row"],
-                "prediction": outputs * self.hparams.target_scale[1] + self.hparams.target_scale[0],
-            }
+            return {"row": batch["row"], "prediction": outputs * std + mean}
         confidence, index = outputs.softmax(dim=-1).max(dim=-1)
         return {"row": batch["row"], "prediction": [names[i] for i in index], "confidence": confidence}
 
@@ -108,11 +106,10 @@ class Net(nn.Module):
 
     def __init__(self, hp: Any) -> None:
         super().__init__()
-        counts, width = [len(values) for values in hp.categories], hp.width
-        self.embeddings = nn.ModuleList(nn.Embedding(count + 1, min(16, count + 1)) for count in counts)
+        self.embeddings = nn.ModuleList(nn.Embedding(len(v) + 1, min(16, len(v) + 1), 0) for v in hp.categories)
         inputs, outputs = len(hp.scales) + sum(e.embedding_dim for e in self.embeddings), max(1, len(hp.class_names))
-        self.linear, self.stem = nn.Linear(inputs, outputs), nn.Linear(inputs, width)
-        self.blocks, self.dropout = nn.ModuleList(), nn.Dropout(hp.dropout)
+        self.linear, self.stem = nn.Linear(inputs, outputs), nn.Linear(inputs, hp.width)
+        self.blocks, self.dropout, width = nn.ModuleList(), nn.Dropout(hp.dropout), hp.width
         for _ in range(hp.blocks):
             wide = [nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), nn.Dropout(hp.dropout)]
             self.blocks.append(nn.Sequential(*wide, nn.Linear(2 * width, width), nn.Dropout(hp.dropout)))

@@ -2,6 +2,7 @@
 """Reading tables, and refusing what is wrong in them: the file, the column, the rows, the value."""
 
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,20 +50,24 @@ def read_table(path: str) -> pd.DataFrame:
     return frame
 
 
-def assign_roles(
-    frame: pd.DataFrame, numeric: list[str] | None, categorical: list[str] | None, others: list[str]
-) -> tuple[list[str], list[str]]:
-    """Columns of numbers and of categories; where None are given, those with more text than numbers are
-    categories, and the rest are numbers."""
-    named = [*others, *(numeric or []), *(categorical or [])]
+def assign_roles(frame: pd.DataFrame, hp: Any) -> tuple[list[str], list[str]]:
+    """The columns of numbers and of categories. Where `hp` does not say, columns with more text than
+    numbers are categories, and the rest are numbers."""
+    others = [name for name in (hp.target, hp.split_column, *(hp.ignore or [])) if name is not None]
+    named = [*others, *(hp.numeric or []), *(hp.categorical or [])]
     require(frame, named)
     rest = [name for name in frame if name not in named]
-    if categorical is None:
-        filled = pd.DataFrame({name: pd.to_numeric(frame[name], errors="coerce") for name in rest})
-        categorical = [name for name in rest if filled[name].count() < frame[name].count() / 2]
-    if numeric is None:
-        numeric = [name for name in rest if name not in categorical]
+    text = [name for name in rest if pd.to_numeric(frame[name], errors="coerce").count() < frame[name].count() / 2]
+    categorical = text if hp.categorical is None else hp.categorical
+    numeric = [name for name in rest if name not in categorical] if hp.numeric is None else hp.numeric
     return numeric, categorical
+
+
+def cut(frame: pd.DataFrame, count: float, column: str | None, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What remains of the rows, and about `count` that are taken at random, keeping the shares of a column's values."""
+    share = min(1.0, max(0.0, count / max(1, len(frame))))
+    part = (frame.groupby(column) if column else frame).sample(frac=share, random_state=seed)
+    return frame.drop(part.index), part
 
 
 def require(frame: pd.DataFrame, names: list[str]) -> None:
@@ -78,7 +83,7 @@ def require(frame: pd.DataFrame, names: list[str]) -> None:
 def refuse(wrong: pd.DataFrame, frame: pd.DataFrame, reason: str) -> None:
     """Refuse a table with values marked wrong: name the first, its column, and the rows that have such."""
     for name in wrong.columns[wrong.any()]:
-        values = frame[name][wrong[name]]
+        values = frame[name][wrong[name]].sort_index()
         rows = ", ".join(map(str, values.index[:5])) + (", ..." if len(values) > 5 else "")
         value = "nothing" if pd.isna(values.iloc[0]) else repr(values.iloc[0])
         raise UserError(f"{frame.index.name}, column {name!r}, row {rows} (the header is 1): {value} {reason}")
