@@ -23,7 +23,8 @@ import yaml
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
-from questionnaire import Questionnaire, instantiate, machine
+from machines import instantiate, machine
+from questionnaire import Questionnaire
 
 # ---- The files of a project: what everyone gets, and what an answer adds --------------------------
 
@@ -74,8 +75,9 @@ class Projects:
         values = {name: self.choices(name) for names in FACTORS.values() for name in names}
         values["logger"] = [list(some) for n in range(1, 5) for some in combinations(values["logger"], n)]
         self.rows = {factor: list(product(*(values[name] for name in FACTORS[factor]))) for factor in FACTORS}
-        refused = lambda row: self.questionnaire.refusal(**dict(zip(MACHINE, row, strict=True)))
-        self.rows["machine"] = [row for row in self.rows["machine"] if not refused(row)]
+        machines = ({"machine": row} for row in self.rows["machine"])
+        valid = (row for row in machines if not self.questionnaire.refusal(**answers_of(row)))
+        self.rows["machine"] = [row["machine"] for row in valid]
         self.questionnaire.render(project_name=NAME)  # for its context: the default answers
         self.defaults = self.questionnaire.context
         self.changes = {
@@ -156,7 +158,8 @@ def test_rules_stay_within_the_machine(projects: Projects) -> None:
     for factor, names in FACTORS.items():
         for name in names:
             choices = projects.questions[name]["choices"]
-            rules = [c["validator"] for c in getattr(choices, "values", lambda: choices)() if isinstance(c, dict)]
+            values = choices.values() if isinstance(choices, dict) else choices
+            rules = [value["validator"] for value in values if isinstance(value, dict)]
             read = set().union(*map(projects.questionnaire.variables, rules)) - {"_copier_conf"}
             assert read <= set(MACHINE if factor == "machine" else ()), name
     assert math.prod(map(len, projects.rows.values())) > 50_000
@@ -202,8 +205,10 @@ def test_every_file_renders(projects: Projects) -> None:
                 seen.add((path, content))
                 text = content.decode()
                 check.get(Path(path).suffix, str)(text)
-                assert text.endswith("\n") != text.endswith("\n\n") or path.endswith("__init__.py"), (path, row)
-                assert not [line for line in text.splitlines() if line != line.rstrip()], (path, row)
+                if path != ".copier-answers.yml" and text:  # Copier lays that one out
+                    assert text.endswith("\n"), (path, row)
+                    assert not text.endswith("\n\n"), (path, row)
+                    assert not [line for line in text.splitlines() if line != line.rstrip()], (path, row)
 
 
 def yaml_of(text: str | bytes) -> Any:
@@ -244,8 +249,9 @@ class Builder:
         config |= {name: config.get(name, {}) | part for name, part in base.items()}
         options = config.pop("trainer")
         strategy, logger = ({name: options.pop(name)} for name in ("strategy", "logger"))
-        values = dict(self.parse(str(options)).trainer)
-        values["strategy"] = instantiate(self.parser, self.parse(str(strategy))).trainer.strategy
+        values = dict(self.parse(str(options)).trainer) | strategy
+        if isinstance(strategy["strategy"], dict):  # a strategy belongs to one Trainer
+            values["strategy"] = instantiate(self.parser, self.parse(str(strategy))).trainer.strategy
         return Trainer(**values | {"logger": self.loggers(str(logger)), "callbacks": self.callbacks(str(config))})
 
 
@@ -293,7 +299,7 @@ def test_projects_are_copiers(projects: Projects) -> None:
 @pytest.mark.slow
 def test_projects_are_copiers_on_disk(projects: Projects, render: Callable[..., Path], tmp_path: Path) -> None:
     """And what `copier.run_copy` writes."""
-    for number, row in enumerate(sample(projects, 24)):
+    for number, row in enumerate(sample(projects, 12)):
         folder = render(tmp_path / str(number), project_name=NAME, **answers_of(row))
         written = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         assert yaml_of(written.pop(".copier-answers.yml")).items() >= answers_of(row).items(), row
@@ -305,5 +311,5 @@ def test_two_sources_for_one_file_are_found(template: Path, tmp_path: Path) -> N
     shutil.copytree(template, tmp_path / "template")
     for folder in ("{{ ci_github }}", "{{ container_docker }}"):
         (tmp_path / "template" / "template" / folder / "same.txt").write_text(folder)
-    with pytest.raises(AssertionError, match="two sources render to .*same.txt"):
+    with pytest.raises(AssertionError, match=r"two sources render to .*same\.txt"):
         Questionnaire(tmp_path / "template").render()

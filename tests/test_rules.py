@@ -25,7 +25,8 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from questionnaire import MACHINE, Questionnaire, Refused, instantiate, machine
+from machines import instantiate, machine
+from questionnaire import MACHINE, Questionnaire, RefusedError
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "accelerator": ("auto", "cpu", "gpu", "mps", "tpu"),
@@ -51,9 +52,7 @@ STRICTER: dict[str, Callable[[dict[str, Any]], bool]] = {
     "deepspeed trains on CUDA alone": lambda a: (
         a["strategy"].startswith("deepspeed") and a["accelerator"] in ("auto", "cpu")
     ),
-    "float16 becomes bfloat16 on a CPU": lambda a: (
-        a["precision"] == "16-mixed" and a["accelerator"] in ("auto", "cpu")
-    ),
+    "float16 becomes bfloat16 on a CPU": lambda a: a["precision"] == "16-mixed" and a["accelerator"] in ("auto", "cpu"),
     "transformer-engine computes on CUDA alone": lambda a: (
         a["precision"] == "transformer-engine" and a["accelerator"] in ("auto", "cpu", "mps")
     ),
@@ -304,12 +303,14 @@ SAMPLE[3:] = [pytest.param(values, marks=pytest.mark.slow) for values in SAMPLE[
 
 
 @pytest.mark.parametrize("values", SAMPLE)
-def test_shortcut_is_copier(questionnaire: Questionnaire, template: Path, tmp_path: Path, values: tuple[Any, ...]) -> None:
+def test_shortcut_is_copier(
+    questionnaire: Questionnaire, template: Path, tmp_path: Path, values: tuple[Any, ...]
+) -> None:
     """`copier.run_copy` refuses what the shortcut refuses, in the same words."""
     answers = dict(zip(CHOICES, values, strict=True))
     try:
         expected = questionnaire.answer(**answers)
-    except Refused as refused:
+    except RefusedError as refused:
         with pytest.raises(ValueError, match=f"^{re.escape(str(refused))}$"):
             copier.run_copy(str(template), tmp_path, data=answers, defaults=True, quiet=True, pretend=True)
     else:

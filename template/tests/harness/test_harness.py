@@ -92,16 +92,14 @@ def test_preset_trains(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("args", "message"),
     [
         (["fit", "--trainer.max_epoch", "3"], "did you mean trainer.max_epochs?"),
-        (["fit", "--model.lr", "fast"], 'Parser key "model.lr": Expected a <class \'float\'>'),
+        (["fit", "--model.lr", "fast"], "Parser key \"model.lr\": Expected a <class 'float'>"),
         (["fit", "-c", "nowhere"], "File does not exist"),
         (["fit", "--run", "a/b"], "one folder's name"),
-        (["test"], "train one with `fit`"),
+        (["test"], "`fit` makes one"),
         (["train"], "use fit, validate, test or predict"),
     ],
 )
-def test_mistakes_are_one_line(
-    args: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mistakes_are_one_line(args: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake ends the command with one line that names it, and writes nothing."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:

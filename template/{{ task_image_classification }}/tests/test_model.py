@@ -2,6 +2,7 @@
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def batch_of(data: object, split: str) -> dict:
+def batch_of(data: Any, split: str) -> dict:
     data.prepare_data()
     data.setup("fit")
     return next(iter(getattr(data, f"{split}_dataloader")()))

@@ -10,10 +10,11 @@ from argparse import ArgumentError
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ..data import DataModule
 from ..model import Model
@@ -28,6 +29,7 @@ CALLBACKS = {"checkpoint": ModelCheckpoint, "early_stopping": EarlyStopping, "lr
 # the datamodule is filled from it, and travels in the checkpoint.
 PARAMETERS = Model.__init__.__annotations__
 FACTS = [name for name in PARAMETERS if isinstance(vars(DataModule).get(name), property | cached_property)]
+STRICT: Any = {"exit_on_error": False, "allow_abbrev": False}
 
 
 class CLI(LightningCLI):
@@ -40,9 +42,9 @@ class CLI(LightningCLI):
     def __init__(self, run_dir: Path, args: list[str]) -> None:
         self.run_dir = run_dir
         torch.set_float32_matmul_precision("high")  # TF32 on NVIDIA GPUs; nothing changes elsewhere
-        kwargs = {"exit_on_error": False, "allow_abbrev": False}
         try:
-            super().__init__(Model, DataModule, self.config_saver, parser_kwargs=kwargs, args=args)
+            defaults = {"callbacks": LambdaCallback(on_fit_start=self.save_config)}  # once the data is found good
+            super().__init__(Model, DataModule, None, trainer_defaults=defaults, parser_kwargs=STRICT, args=args)
         except ArgumentError as error:
             raise UserError(explain(error, list(self._parser(args[0]).get_defaults().keys()))) from error
 
@@ -52,9 +54,9 @@ class CLI(LightningCLI):
         for name in FACTS:
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         config = parser.parse_args(args)
-        options = config[args[0]]
+        options: Any = config[args[0]]
         if args[0] == "fit" and RANK == 0 and self.run_dir.exists():
             raise UserError(f"{self.run_dir} exists: choose another --run, or remove the folder")
         if args[0] != "fit":  # evaluation leaves the training's records as they are
@@ -64,11 +66,11 @@ class CLI(LightningCLI):
         if unknown := self.hparams.keys() - {*PARAMETERS, "_instantiator"}:
             raise UserError(f"{options.ckpt_path} is of another model: this one has no {', '.join(sorted(unknown))}")
         self.saved_config = self._parser(args[0]).dump(options)
-        values = {"{run}": self.run_dir.name, "{run_dir}": str(self.run_dir)}
-        self.config = parser.parse_string(re.sub(r"\{run(_dir)?\}", lambda m: values[m[0]], parser.dump(config)))
+        text = parser.dump(config).replace("{run_dir}", str(self.run_dir)).replace("{run}", self.run_dir.name)
+        self.config = parser.parse_string(text)
 
     def before_instantiate_classes(self) -> None:
-        parser, trainer = self._parser(self.subcommand), self.config[self.subcommand].trainer
+        parser, trainer = self._parser(self.subcommand), self.config[str(self.subcommand)].trainer
         parser.callback_keys = [k for k in CALLBACKS if not trainer.barebones and (trainer.logger or k != "lr_monitor")]
 
     def after_instantiate_classes(self) -> None:
@@ -77,23 +79,18 @@ class CLI(LightningCLI):
             if (there := self.hparams.get(name, here)) != here:
                 raise UserError(f"the checkpoint was trained with {name} {there}, the data has {here}")
 
-    def config_saver(self, *_: object, **__: object) -> LambdaCallback:
-        """Saves the configuration in the run's folder, which is no logger's, once the data is found good."""
-        return LambdaCallback(on_fit_start=self.save_config)
-
-    def save_config(self, *_: object) -> None:
-        if RANK == 0:
+    def save_config(self, trainer: Any, module: Any) -> None:
+        if RANK == 0 and not trainer.fast_dev_run:
             self.run_dir.mkdir(parents=True, exist_ok=True)
             (self.run_dir / "config.yaml").write_text(self.saved_config)
 
     def after_fit(self) -> None:
-        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
-        if RANK == 0 and best:
+        if RANK == 0 and (best := getattr(self.trainer.checkpoint_callback, "best_model_path", "")):
             print(f"run   {self.run_dir}\nbest  {best}\nnext  {self.parser.prog} test --run {self.run_dir.name}")
 
     def after_test(self) -> None:
         if RANK == 0:
-            path = (self.run_dir / self.subcommand).with_suffix(".json")
+            path = (self.run_dir / str(self.subcommand)).with_suffix(".json")
             path.write_text(json.dumps(self.trainer.callback_metrics, default=float, indent=2) + "\n")
             print(f"saved to {path}")
 
@@ -101,7 +98,7 @@ class CLI(LightningCLI):
 
     def predict(self, **kwargs) -> None:
         """Write the columns that `predict_step` returns: a row for a sample, a file for a rank."""
-        batches = self.trainer.predict(**kwargs)
+        batches: Any = self.trainer.predict(**kwargs)
         columns = [[c.tolist() if isinstance(c, torch.Tensor) else c for c in batch.values()] for batch in batches]
         path = self.run_dir / (f"predictions-{RANK}.csv" if self.trainer.world_size > 1 else "predictions.csv")
         with path.open("w", newline="") as file:

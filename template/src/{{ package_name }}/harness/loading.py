@@ -4,18 +4,17 @@
 import os
 from typing import Any
 
-from lightning.pytorch import LightningDataModule
 from lightning.pytorch.accelerators import CUDAAccelerator
 from torch.utils.data import DataLoader, default_convert
 
 
-def make_loader(dataset: Any, data: LightningDataModule, train: bool = False) -> DataLoader:
+def make_loader(dataset: Any, data: Any, train: bool = False) -> DataLoader:
     """A loader over a dataset; where that has `__getitems__(indices)`, it returns whole batches.
 
     Args:
         dataset: says by `in_memory` whether reading a sample takes time.
-        data: gives `hparams.batch_size`, samples for each process, and `hparams.num_workers`,
-            processes that read ahead. None: one for each core, shared among the ranks of the
+        data: the LightningDataModule. Its `hparams.batch_size` is for each process; its
+            `hparams.num_workers` read ahead. None: one for each core, shared among the ranks of the
             machine and at most 8; none for data in memory, where they would only cost.
         train: shuffle, and drop a last batch that is not full, which would unsettle batch norm.
     """

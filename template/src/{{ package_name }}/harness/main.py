@@ -29,7 +29,6 @@ from pathlib import Path
 
 from . import UserError
 
-RUNS = Path("runs")
 RANK = next((int(os.environ[name]) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), 0)
 
 
@@ -65,9 +64,9 @@ def compose(args: list[str], configs: Path) -> tuple[Path, list[str]]:
     parser.add_argument("-c", "--config", action="append", default=[])
     known, rest = parser.parse_known_args(args[1:])
     if known.run is not None and known.run != Path(known.run).name:
-        raise UserError(f"--run {known.run!r}: a run's name is one folder's name, in {RUNS}")
+        raise UserError(f"--run {known.run!r}: a run's name is one folder's name, in runs")
     if args[0] == "fit" or {"-h", "--help"} & set(rest):
-        run_dir = RUNS / (known.run or fresh_name(known.config))
+        run_dir = Path("runs") / (known.run or fresh_name(known.config))
         layers = [configs / "trainer.yaml", configs / "base.yaml"]
     else:
         run_dir = find_run(known.run)
@@ -84,7 +83,7 @@ def fresh_name(config: list[str]) -> str:
 
 def find_run(name: str | None) -> Path:
     """The run of that name, or the newest."""
-    found = [path for path in RUNS.glob("*/config.yaml") if name in (None, path.parent.name)]
+    found = [path for path in Path("runs").glob("*/config.yaml") if name in (None, path.parent.name)]
     if not found:
-        raise UserError(f"no run {name or ''} in {RUNS.absolute()}: train one with `fit`, or choose another --run")
+        raise UserError(f"no run {name or ''} in {Path('runs').absolute()}: `fit` makes one, --run names one")
     return max(found, key=lambda path: path.stat().st_mtime).parent

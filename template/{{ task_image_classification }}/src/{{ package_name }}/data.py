@@ -1,8 +1,8 @@
 """Images with labels: digits to start with, or your own. Yours: updates leave it alone."""
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -15,8 +15,6 @@ from torchvision.transforms import v2
 
 from .harness import UserError
 from .harness.loading import make_loader
-
-Samples = tuple[Sequence, list[int]]  # images, as such, as paths or as Hub rows, and their labels
 
 
 class DataModule(LightningDataModule):
@@ -36,6 +34,8 @@ class DataModule(LightningDataModule):
         num_workers: loader processes; default: to fit data and machine.
     """
 
+    hparams: Any
+
     def __init__(
         self,
         path: str | None = None,
@@ -54,7 +54,8 @@ class DataModule(LightningDataModule):
         self.save_hyperparameters()
 
     @cached_property
-    def splits(self) -> dict[str, Samples]:
+    def splits(self) -> dict[str, tuple[Any, list[int]]]:
+        """For each split its images, which are images, paths or Hub rows, and their labels."""
         hp = self.hparams
         splits, self.names = read_hub(hp.hub) if hp.hub else read_folder(Path(hp.path)) if hp.path else read_digits()
         total = sum(len(labels) for _, labels in splits.values())
@@ -65,7 +66,7 @@ class DataModule(LightningDataModule):
 
     @cached_property
     def class_names(self) -> list[str]:
-        return self.splits and self.names
+        return self.names if self.splits else []
 
     def prepare_data(self) -> None:
         """Open every file once, so that a broken one shows before training, not in its midst."""
@@ -101,7 +102,7 @@ class DataModule(LightningDataModule):
 class ImageDataset(Dataset):
     """Dicts of `image` (3, size, size) with values from 0 to 1, `label`, and `name`, a path or a number."""
 
-    def __init__(self, images: Sequence, labels: list[int], transform: v2.Transform) -> None:
+    def __init__(self, images: Any, labels: list[int], transform: v2.Transform) -> None:
         self.images, self.labels, self.transform = images, labels, transform
         self.in_memory = isinstance(images[0], Image.Image)
 
@@ -114,14 +115,14 @@ class ImageDataset(Dataset):
         return {"image": self.transform(read_image(image)), "label": self.labels[index], "name": name}
 
 
-def read_digits() -> tuple[dict[str, Samples], list[str]]:
+def read_digits() -> tuple[dict[str, tuple[Any, list[int]]], list[str]]:
     """1,797 handwritten digits of 8 x 8 pixels (E. Alpaydin and C. Kaynak, UCI, 1998)."""
     scans, labels = load_digits(return_X_y=True)
     images = [Image.fromarray((scan.reshape(8, 8) / 16 * 255).astype("uint8")).convert("RGB") for scan in scans]
-    return {"train": (images, labels.tolist())}, [str(digit) for digit in range(10)]
+    return {"train": (images, list(map(int, labels)))}, [str(digit) for digit in range(10)]
 
 
-def read_folder(root: Path) -> tuple[dict[str, Samples], list[str]]:
+def read_folder(root: Path) -> tuple[dict[str, tuple[Any, list[int]]], list[str]]:
     splits = [name for name in ("train", "val", "test") if (root / "train").is_dir() and (root / name).is_dir()]
     try:
         folders = {name or "train": ImageFolder(str(root / name)) for name in splits or [""]}
@@ -135,7 +136,7 @@ def read_folder(root: Path) -> tuple[dict[str, Samples], list[str]]:
     return {name: ([path for path, _ in folder.samples], folder.targets) for name, folder in folders.items()}, names
 
 
-def read_hub(name: str) -> tuple[dict[str, Samples], list[str]]:
+def read_hub(name: str) -> tuple[dict[str, tuple[Any, list[int]]], list[str]]:
     """Needs the extra `hub`, and the network unless the dataset is cached or a local folder."""
     try:
         from datasets import load_dataset
@@ -144,10 +145,10 @@ def read_hub(name: str) -> tuple[dict[str, Samples], list[str]]:
         names = hub["train"].features["label"].names
     except Exception as error:  # not installed, offline, misspelt, private, other columns
         raise UserError(f"data.hub={name} cannot be used: {error}".replace("\n", " ")) from error
-    return {key.replace("validation", "val"): (split, list(split["label"])) for key, split in hub.items()}, names
+    return {str(key).replace("validation", "val"): (split, list(split["label"])) for key, split in hub.items()}, names
 
 
-def cut(images: Sequence, labels: list[int], count: int, seed: int) -> list[Samples]:
+def cut(images: Any, labels: list[int], count: int, seed: int) -> list[tuple[Any, list[int]]]:
     """What remains of a split, and `count` samples taken from it; both keep the classes' shares."""
     try:
         parts = train_test_split(range(len(labels)), test_size=count, stratify=labels, random_state=seed)
@@ -156,7 +157,7 @@ def cut(images: Sequence, labels: list[int], count: int, seed: int) -> list[Samp
     return [(Subset(images, part), [labels[i] for i in part]) for part in parts]
 
 
-def read_image(item: str | dict | Image.Image, check: bool = False) -> Image.Image:
+def read_image(item: str | dict | Image.Image, check: bool = False) -> Any:
     """The RGB image of a path, a Hub row, or an image; `check` looks at the file alone."""
     try:
         image = Image.open(item) if isinstance(item, str) else item["image"] if isinstance(item, dict) else item
