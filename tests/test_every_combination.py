@@ -1,6 +1,6 @@
 """Every valid combination of answers renders, to the files it should have, with a Trainer that can be built.
 
-There are some 70,000. None of them is sampled: a file depends on the answers that its Jinja names, and on no
+There are some 60,000. None of them is sampled: a file depends on the answers that its Jinja names, and on no
 other, so each file is rendered for every combination of *these*, and the projects are put together from
 the files. `test_projects_are_copiers` holds the result against `copier.run_copy`.
 """

@@ -67,10 +67,9 @@ class DataModule(LightningDataModule):
             raise UserError("data.vocab_size and data.bytes_per_token go together: set both for .npy, none for text")
         splits = read_hub(hp.hub) if hp.hub else read(Path(hp.path)) if hp.path else read(stdlib, "[a-z]*.py")
         if "train" not in splits:
-            raise UserError(f"{hp.hub or hp.path}: no such file or folder, or no text to train on; correct data.path")
-        for name, fraction in (("test", hp.test_fraction), ("val", hp.val_fraction)):
-            if name not in splits:
-                splits["train"], splits[name] = cut(splits["train"], fraction, hp.split_seed)
+            raise UserError(f"{hp.hub or hp.path or stdlib}: no such file or folder, or no text in it; set data.path")
+        for name in sorted({"val", "test"} - splits.keys()):
+            splits["train"], splits[name] = cut(splits["train"], hp[f"{name}_fraction"], hp.split_seed)
         return {name: Windows(name, documents, hp.context, self.vocab_size) for name, documents in splits.items()}
 
     def prepare_data(self) -> None:
@@ -101,9 +100,7 @@ class Windows(list):
         names, texts = zip(*documents)
         tokens = texts[0] if len(texts) == 1 else np.concatenate(texts)
         if not 0 < context < len(tokens):
-            raise UserError(
-                f"{split} has {len(tokens)} tokens, data.context={context} takes more: lower it, or add text"
-            )
+            raise UserError(f"set data.context={context} from 1 to below {split}'s {len(tokens)} tokens, or add text")
         if tokens.dtype.kind != "u" or tokens.max() >= vocab_size:
             found = f"{names[0]} has {tokens.dtype} up to {tokens.max()}"
             raise UserError(f"{found}: token ids are unsigned and below data.vocab_size={vocab_size}; correct the two")
@@ -118,8 +115,7 @@ def read(path: Path, pattern: str = "**/[!.]*") -> dict[str, Documents]:
     all other files, as text. Hidden files are left out."""
     splits, line = {}, 0
     for file in [path] if path.is_file() else filter(Path.is_file, sorted(path.glob(pattern))):
-        folder = file.relative_to(path).as_posix().split("/")[0]
-        documents = splits.setdefault(folder if folder in ("val", "test") else "train", [])
+        documents = splits.setdefault(next((s for s in ("val", "test") if path / s in file.parents), "train"), [])
         try:
             if file.suffix == ".npy":
                 documents.append((str(file), np.load(file, mmap_mode="c").ravel()))
@@ -141,7 +137,7 @@ def read_hub(name: str) -> dict[str, Documents]:
     try:
         from datasets import load_dataset
 
-        splits = {key.replace("validation", "val"): rows["text"] for key, rows in load_dataset(name).items()}
+        splits = {str(key).replace("validation", "val"): rows["text"] for key, rows in load_dataset(name).items()}
         return {key: [(f"{key}:{i}", encode(text)) for i, text in enumerate(texts)] for key, texts in splits.items()}
     except Exception as error:  # not installed, offline, misspelt, private, other columns
         raise UserError(f"data.hub={name} cannot be used: {error}".replace("\n", " ")) from error
@@ -153,9 +149,11 @@ def encode(text: str) -> np.ndarray:
 
 def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Documents]:
     """What remains of a split, and a share of its documents taken from it; of a single one, the end."""
+    if not 0 < fraction < 1:
+        raise UserError(f"data.val_fraction and data.test_fraction are between 0 and 1, not {fraction}")
     if len(documents) == 1:
         [(name, tokens)], at = documents, round(len(documents[0][1]) * (1 - fraction))
         return [(name, tokens[:at])], [(f"{name}+{at}", tokens[at:])]
     documents = [documents[i] for i in np.random.default_rng(seed).permutation(len(documents))]
-    count = max(1, round(fraction * len(documents)))
+    count = min(max(1, round(fraction * len(documents))), len(documents) - 1)
     return documents[count:], documents[:count]

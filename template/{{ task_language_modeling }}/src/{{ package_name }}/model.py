@@ -1,7 +1,5 @@
 """A language model: a small decoder-only transformer. Yours: updates of the template leave it alone."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
@@ -80,7 +78,7 @@ class Model(LightningModule):
         """Nats per token (B,) and bits per byte (B,) of windows (B, T + 1), of which the last T are predicted."""
         logits = self(tokens[:, :-1].long()).float().transpose(1, 2)  # (B, T, V) -> (B, V, T)
         nats = F.cross_entropy(logits, tokens[:, 1:].long(), reduction="none").mean(dim=1)
-        return nats, nats / math.log(2) / self.hparams.bytes_per_token
+        return nats, nats.exp().log2() / self.hparams.bytes_per_token
 
 
 class Transformer(nn.Module):
@@ -91,12 +89,13 @@ class Transformer(nn.Module):
         self.embed = nn.Embedding(vocab_size, dim)
         self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(depth))
         self.head = nn.Sequential(nn.RMSNorm(dim), nn.Linear(dim, vocab_size, bias=False))
-        nn.init.zeros_(self.head[1].weight)  # every token starts as likely as any other: a loss of ln(V)
-        # Each pair of a head's features turns with the position, at its own speed (arXiv 2104.09864).
-        self.register_buffer("speeds", 10_000 ** -torch.arange(0, 1, 2 * heads / dim), persistent=False)  # (hs/2,)
+        nn.init.zeros_(self.head.get_parameter("1.weight"))  # all tokens start equally likely: a loss of ln(V)
+        # Each pair of a head's features turns at its own speed (arXiv 2104.09864); bf16-true keeps integers exact.
+        self.register_buffer("pairs", torch.arange(dim // heads // 2), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        angles = torch.arange(tokens.shape[1], device=tokens.device)[:, None] * self.speeds  # (T, hs/2)
+        speeds = 1e4 ** -(self.pairs.float() / len(self.pairs))  # (hs/2,)
+        angles = torch.arange(tokens.shape[1], device=tokens.device)[:, None] * speeds  # (T, hs/2)
         x = self.embed(tokens)  # (B, T) -> (B, T, C)
         for block in self.blocks:
             x = block(x, angles.cos(), angles.sin())

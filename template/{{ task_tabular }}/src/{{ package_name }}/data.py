@@ -51,7 +51,7 @@ class DataModule(LightningDataModule):
         ignore: list[str] | None = None,
         split_column: str | None = None,
         unseen_categories: Literal["refuse", "ignore"] = "refuse",
-        batch_size: int = 32,
+        batch_size: int = 64,
         val_fraction: float = 0.2,
         test_fraction: float = 0.2,
         split_seed: int = 0,

@@ -40,9 +40,9 @@ class Model(LightningModule):
         target_scale: list[float],
         width: int = 32,
         blocks: int = 2,
-        dropout: float = 0.5,
-        lr: float = 1e-2,
-        weight_decay: float = 0.1,
+        dropout: float = 0.7,
+        lr: float = 5e-3,
+        weight_decay: float = 1.0,
         warmup_steps: int = 100,
         compile: bool = False,
     ) -> None:

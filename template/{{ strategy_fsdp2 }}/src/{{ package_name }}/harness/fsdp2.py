@@ -46,7 +46,8 @@ class FSDP2Strategy(ModelParallelStrategy):
             if not blocks:
                 raise ValueError(f"no module is named like {self.blocks}: see `model.named_modules()`")
             if self.activation_checkpointing:
-                apply_activation_checkpointing(module, check_fn=lambda child: child in blocks)
+                chosen = set(map(id, blocks))  # not `in blocks`: metrics answer `==` with another metric
+                apply_activation_checkpointing(module, check_fn=lambda child: id(child) in chosen)
             shard = partial(fully_shard, mesh=self.device_mesh["data_parallel"])
             for block in blocks:
                 shard(block)

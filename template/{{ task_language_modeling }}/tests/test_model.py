@@ -1,0 +1,201 @@
+"""The model and the data. Yours: change them as your experiment changes."""
+
+import importlib
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+PACKAGE = next((Path(__file__).parents[1] / "src").glob("*/model.py")).parent.name
+Model = importlib.import_module(f"{PACKAGE}.model").Model
+DataModule = importlib.import_module(f"{PACKAGE}.data").DataModule
+UserError = importlib.import_module(f"{PACKAGE}.harness").UserError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Twenty text files of 60 bytes, some in a subfolder, each its own letter again and again."""
+    for i in range(20):
+        file = tmp_path / "text" / ("sub" if i % 2 else "") / f"{i}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(chr(ord("a") + i) * 60)
+    return tmp_path / "text"
+
+
+def make_model(**changes: Any) -> Any:
+    """A tiny model with weights all over, since fresh ones give the same logits for everything."""
+    torch.manual_seed(0)
+    model = Model(vocab_size=256, bytes_per_token=1.0, **{"depth": 2, "dim": 16, "heads": 2, **changes}).eval()
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.5)
+    return model
+
+
+def documents(windows: list) -> set[str]:
+    return {window["input"].rsplit(":", 1)[0] for window in windows}
+
+
+def test_logits_have_a_column_for_each_token() -> None:
+    """Tokens (B, T) give logits (B, T, vocab_size), for any T."""
+    model = make_model()
+    for count in (1, 7):
+        assert model(torch.randint(256, (3, count))).shape == (3, count, 256)
+
+
+def test_logits_see_no_later_token() -> None:
+    """Another token changes the logits from its place on, and none before; the same tokens elsewhere give others."""
+    model, tokens = make_model(), torch.randint(256, (1, 12))
+    other = tokens.clone()
+    other[0, 6] = (other[0, 6] + 1) % 256
+    changed = (model(tokens) - model(other)).abs().amax(dim=-1)[0]
+    assert changed[:6].max() < 1e-5 < 1e-3 < changed[6:].min()
+
+
+def test_attention_knows_the_order() -> None:
+    """The same earlier tokens in another order give other logits."""
+    model, tokens = make_model(depth=1), torch.randint(256, (1, 12))
+    swapped = tokens[:, [1, 0, *range(2, 12)]]
+    assert (model(tokens) - model(swapped))[0, -1].abs().max() > 1e-3
+
+
+def test_fresh_model_guesses_evenly() -> None:
+    """Before training the loss is ln(vocab_size), and bits per byte are log2 of it over bytes per token."""
+    model = Model(vocab_size=1000, bytes_per_token=4.0)
+    nats, bits = model.losses(torch.randint(1000, (2, 33)))
+    assert nats.tolist() == pytest.approx([math.log(1000)] * 2)
+    assert bits.tolist() == pytest.approx([math.log2(1000) / 4] * 2)
+
+
+def test_one_batch_can_be_learnt(folder: Path) -> None:
+    """Forty steps on one batch bring the loss near zero."""
+    torch.manual_seed(0)
+    batch = next(iter(DataModule(path=str(folder), context=20).train_dataloader()))
+    model = Model(vocab_size=256, bytes_per_token=1.0, depth=2, dim=32)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(40):
+        loss = model.losses(batch["tokens"])[0].mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.3
+
+
+def test_windows_cover_the_text() -> None:
+    """Each predicted token is the one that the next window sees first, and no token is left out."""
+    windows = DataModule(context=64).windows["val"]
+    for one, two in itertools.pairwise(windows):
+        assert len(one["tokens"]) == 65
+        assert one["tokens"][-1] == two["tokens"][0]
+
+
+def test_windows_say_where_they_start(folder: Path) -> None:
+    """`input` is a file and the place in it; a zero byte ends each file."""
+    for window in DataModule(path=str(folder), context=7).windows["train"]:
+        name, place = window["input"].rsplit(":", 1)
+        text = Path(name).read_bytes() + b"\0"
+        expected = text[int(place) : int(place) + 8]
+        assert bytes(window["tokens"])[: len(expected)] == expected
+
+
+def test_splits_are_apart_and_repeat() -> None:
+    """No file of the standard library is in two splits, and a seed gives the same ones again."""
+    first, again, other = (DataModule(split_seed=seed).windows for seed in (0, 0, 1))
+    names = {split: documents(windows) for split, windows in first.items()}
+    assert min(map(len, names.values())) > 1
+    assert sum(map(len, names.values())) == len(set.union(*names.values()))
+    assert names["test"] == documents(again["test"]) != documents(other["test"])
+
+
+def test_folder_with_splits(folder: Path) -> None:
+    """The folders val and test are used as they are split; the rest is for training."""
+    for split in ("train", "val", "test"):
+        (folder / split).mkdir()
+        (folder / split / "0.txt").write_text(split * 20)
+    (folder / ".hidden").write_bytes(b"\xff")
+    windows = DataModule(path=str(folder), context=9).windows
+    assert documents(windows["val"]) == {str(folder / "val" / "0.txt")}
+    assert documents(windows["test"]) == {str(folder / "test" / "0.txt")}
+    assert len(documents(windows["train"])) == 21
+
+
+def test_one_file_is_cut_at_its_end(tmp_path: Path) -> None:
+    """A single document trains with its beginning and is tested with its end."""
+    file = tmp_path / "all.txt"
+    file.write_text("".join(f"{i:04d}" for i in range(1000)))
+    windows = DataModule(path=str(file), context=9).windows
+    firsts = {split: bytes(windows[split][0]["tokens"][:4]) for split in windows}
+    assert firsts["train"] == b"0000" < firsts["val"] < firsts["test"]
+
+
+def test_jsonl_lines_are_documents(tmp_path: Path) -> None:
+    """Each line's `text` is a document, in UTF-8."""
+    file = tmp_path / "all.jsonl"
+    file.write_text("".join(json.dumps({"text": "é" * 50, "id": i}) + "\n" for i in range(20)))
+    windows = DataModule(path=str(file), context=10).windows
+    assert len(set.union(*map(documents, windows.values()))) == 20
+    assert bytes(windows["test"][0]["tokens"][:2]).decode() == "é"
+
+
+def test_token_file(tmp_path: Path) -> None:
+    """A .npy file of ids is read as it is, with the tokenizer's facts."""
+    np.save(tmp_path / "ids.npy", np.arange(5000, dtype=np.uint16))
+    data = DataModule(path=str(tmp_path / "ids.npy"), vocab_size=5000, bytes_per_token=3.5, context=16)
+    batch = next(iter(data.val_dataloader()))
+    assert batch["tokens"].shape == (14, 17)
+    assert (data.vocab_size, data.bytes_per_token) == (5000, 3.5)
+    model = Model(vocab_size=5000, bytes_per_token=3.5, depth=1, dim=16)
+    assert len(model.predict_step(batch, 0)["bits_per_byte"]) == 14
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"ab\xffcd", "a.txt, byte 2: text is in UTF-8"),
+        ("a.txt", b"short", "set data.context=128 from 1 to below train's 6 tokens, or add text"),
+        ("a.jsonl", b'{"text": "a"}\n{"txt": "b"}\n', "a.jsonl: line 2 takes"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": 1}\n', "a.jsonl: line 2 takes"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "b"}\n{"text\n', "a.jsonl: line 3 takes"),
+        ("a.npy", b"no array", "a.npy: numpy.load fails"),
+        (".hidden", b"text", "no such file or folder, or no text in it"),
+    ],
+)
+def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    """What is wrong, where and the fix, in one line."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        DataModule(path=str(tmp_path)).prepare_data()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "facts", "message"),
+    [
+        (np.full(9999, 300, np.uint16), {}, "uint16 up to 300: token ids are unsigned and below data.vocab_size=256"),
+        (np.zeros(9999, np.int64), {}, "int64 up to 0: token ids are unsigned"),
+        (np.zeros(9999, np.uint16), {"vocab_size": 999}, "go together"),
+    ],
+)
+def test_bad_tokens_are_named(tmp_path: Path, tokens: np.ndarray, facts: dict, message: str) -> None:
+    """Ids that the vocabulary lacks, and half of a tokenizer's facts, are refused."""
+    np.save(tmp_path / "ids.npy", tokens)
+    with pytest.raises(UserError, match=message):
+        DataModule(path=str(tmp_path / "ids.npy"), **facts).prepare_data()
+
+
+def test_bad_settings_are_named() -> None:
+    """A missing path, a context of none, an unknown Hub dataset and a width that heads cannot share."""
+    with pytest.raises(UserError, match=r"nowhere: no such file or folder"):
+        DataModule(path="nowhere").prepare_data()
+    with pytest.raises(UserError, match=r"data\.context=0 from 1"):
+        DataModule(context=0).prepare_data()
+    with pytest.raises(UserError, match=r"between 0 and 1, not 1\.5"):
+        DataModule(test_fraction=1.5).prepare_data()
+    with pytest.raises(UserError, match=r"data\.hub=no/where/at/all"):
+        DataModule(hub="no/where/at/all").prepare_data()
+    with pytest.raises(UserError, match=r"model\.dim is a multiple of 2 \* model\.heads = 8, not 100"):
+        Model(vocab_size=256, bytes_per_token=1.0, dim=100)
