@@ -36,12 +36,15 @@ COMMON = {
     *(f"configs/preset/{name}.yaml" for name in ("production", "profile", "reproducible")),
     *(f"{PACKAGE}/{name}.py" for name in ("__init__", "data", "model")),
     *(f"{PACKAGE}/harness/{name}.py" for name in ("__init__", "cli", "loading", "main", "optim")),
-    "tests/harness/test_harness.py",
+    *("tests/test_model.py", "tests/harness/test_harness.py"),
 }
 ADDED: dict[tuple[str, str], set[str]] = {
     ("task", "image_classification"): {"configs/experiment/finetune.yaml"},
-    ("task", "language_modeling"): set(),
-    ("task", "tabular"): set(),
+    ("task", "language_modeling"): {"configs/experiment/larger.yaml"},
+    ("task", "tabular"): {
+        *("configs/experiment/diabetes.yaml", "configs/experiment/large.yaml"),
+        f"{PACKAGE}/harness/tables.py",
+    },
     ("strategy", "fsdp2"): {f"{PACKAGE}/harness/fsdp2.py"},
     ("logger", "wandb"): {f"{PACKAGE}/harness/wandb.py"},
     ("ci", "github"): {".github/workflows/ci.yml"},

@@ -450,6 +450,7 @@ def test_help_fits_the_terminal(questionnaire: Questionnaire, questions: dict[st
         assert len(f"   {lines[0]}") <= 80, name
         assert all(line.startswith("   ") and len(line) <= 80 for line in lines[1:]), name
         assert len(lines) <= 3, name
+    questionnaire.answer()
     for message in ("message_before_copy", "message_after_copy"):
         text = questionnaire._render_string(questionnaire.template.config_data[message].replace("dst_path", "sep"))
         assert all(len(line) <= 80 for line in text.splitlines()), message

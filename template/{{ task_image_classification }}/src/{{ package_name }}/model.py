@@ -78,11 +78,11 @@ class Model(LightningModule):
     def step(self, batch: dict, split: str) -> torch.Tensor:
         logits, labels = self(batch["image"]), batch["label"]
         loss = F.cross_entropy(logits, labels)
-        self.log(f"{split}/loss", loss, prog_bar=split == "train", sync_dist=split != "train", batch_size=len(labels))
+        self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=split != "train", batch_size=len(labels))
         if split != "train":
             metrics = self.val_metrics if split == "val" else self.test_metrics
             metrics.update(logits, labels)
-            self.log_dict(metrics, prog_bar=True, batch_size=len(labels))
+            self.log_dict(metrics, batch_size=len(labels))
         return loss
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:

@@ -3,14 +3,14 @@
 import json
 import sysconfig
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from .harness import UserError
-from .harness.loading import make_loader
+from .harness import UserError, loading
 
 Documents = list[tuple[str, np.ndarray]]  # names and token ids
 
@@ -21,17 +21,17 @@ class DataModule(LightningDataModule):
     A token is a byte of the text in UTF-8; a zero byte ends each document.
 
     Args:
-        path: a folder of text files or a single one, where `.jsonl` has a document in the `text` of
-            each line; or an `.npy` file of unsigned token ids. Folders `train`, `val` and `test` in
-            the folder are the splits. Neither path nor hub: the standard library.
+        path: a folder of text files, or a single one, where `.jsonl` has a document in the `text` of
+            each line; or token ids, unsigned, in `.npy`. In the folder, `val` and `test` are these
+            splits, and all else is `train`. Neither path nor hub: the standard library.
         hub: a Hugging Face dataset with the column `text`, by name or local folder.
         vocab_size: of an `.npy` file, whose ids are below it; text has 256.
         bytes_per_token: of an `.npy` file, for bits per byte; text has 1.
         context: tokens that the model sees at once.
         batch_size: windows of `context` tokens for each process and step.
-        val_fraction: share of the documents that is cut from `train` where there is no `val`; the
-            end of it, if there is one document.
-        test_fraction: the same for `test`.
+        val_fraction: share of the documents that is cut from `train` where there is no `val`; of a
+            single document, its end.
+        test_fraction: the same for `test`, which comes first.
         split_seed: of the cuts.
         num_workers: loader processes; default: none, since the text is in memory.
     """
@@ -77,13 +77,13 @@ class DataModule(LightningDataModule):
         self.windows  # noqa: B018
 
     def train_dataloader(self) -> DataLoader:
-        return make_loader(self.windows["train"], self, train=True)
+        return loading.make_loader(self.windows["train"], self, train=True)
 
     def val_dataloader(self) -> DataLoader:
-        return make_loader(self.windows["val"], self)
+        return loading.make_loader(self.windows["val"], self)
 
     def test_dataloader(self) -> DataLoader:
-        return make_loader(self.windows["test"], self)
+        return loading.make_loader(self.windows["test"], self)
 
     predict_dataloader = test_dataloader
 
@@ -98,7 +98,7 @@ class Windows(list):
 
     def __init__(self, split: str, documents: Documents, context: int, vocab_size: int) -> None:
         names, texts = zip(*documents)
-        tokens = texts[0] if len(texts) == 1 else np.concatenate(texts)
+        tokens = texts[0] if len(texts) == 1 else np.concatenate(texts, dtype=texts[0].dtype, casting="no")
         if not 0 < context < len(tokens):
             raise UserError(f"set data.context={context} from 1 to below {split}'s {len(tokens)} tokens, or add text")
         if tokens.dtype.kind != "u" or tokens.max() >= vocab_size:
@@ -110,11 +110,10 @@ class Windows(list):
             self.append({"tokens": tokens[i : i + context + 1], "input": f"{names[which]}:{i - starts[which]}"})
 
 
-def read(path: Path, pattern: str = "**/[!.]*") -> dict[str, Documents]:
-    """The splits of a file or folder, whose documents are `.npy` files, the lines of `.jsonl` files, and
-    all other files, as text. Hidden files are left out."""
+def read(path: Path, pattern: str = "**/*") -> dict[str, Documents]:
+    """The splits of a file or folder: `.npy` files, lines of `.jsonl` files, other files as text; no hidden ones."""
     splits, line = {}, 0
-    for file in [path] if path.is_file() else filter(Path.is_file, sorted(path.glob(pattern))):
+    for file in filter(Path.is_file, map(path.joinpath, sorted(glob(pattern, root_dir=path, recursive=True)) or [""])):
         documents = splits.setdefault(next((s for s in ("val", "test") if path / s in file.parents), "train"), [])
         try:
             if file.suffix == ".npy":

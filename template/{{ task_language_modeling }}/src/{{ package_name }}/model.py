@@ -41,7 +41,7 @@ class Model(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        if dim % (2 * heads):
+        if heads < 1 or dim % (2 * heads):
             raise UserError(f"model.dim is a multiple of 2 * model.heads = {2 * heads}, not {dim}: change one of them")
         self.net = Transformer(vocab_size, depth, dim, heads, dropout)
 
@@ -78,7 +78,7 @@ class Model(LightningModule):
         """Nats per token (B,) and bits per byte (B,) of windows (B, T + 1), of which the last T are predicted."""
         logits = self(tokens[:, :-1].long()).float().transpose(1, 2)  # (B, T, V) -> (B, V, T)
         nats = F.cross_entropy(logits, tokens[:, 1:].long(), reduction="none").mean(dim=1)
-        return nats, nats.exp().log2() / self.hparams.bytes_per_token
+        return nats, nats.exp().log2() / self.hparams.bytes_per_token  # log2 of e ** nats
 
 
 class Transformer(nn.Module):

@@ -66,7 +66,7 @@ class DataModule(LightningDataModule):
         """The rows of each split; and the roles of the columns."""
         hp = self.hparams
         frame = read_table(hp.path) if hp.path else read_embedded(hp.dataset)
-        self.numeric, categorical = assign_roles(frame, hp)
+        self.numeric, text = assign_roles(frame, hp, self.regression)
         refuse(frame[[hp.target]].isna(), frame, "is no target; fill it in, or take the row out")
         rows = {"train": frame, "test": frame[:0], "val": frame[:0]}
         if hp.split_column:
@@ -76,11 +76,13 @@ class DataModule(LightningDataModule):
             if rows[name].empty:
                 classes = None if self.regression else hp.target
                 rows["train"], rows[name] = cut(rows["train"], fraction * len(frame), classes, hp.split_seed)
-        if min(map(len, rows.values())) < 2 or rows["train"][hp.target].nunique() < 2:
-            raise UserError(f"a split takes 2 rows, and train 2 values of {hp.target!r}: add to the {len(frame)} rows")
-        numeric, text = ([hp.target], []) if self.regression else ([], [hp.target])
-        rows = {name: typed(part, self.numeric + numeric, categorical + text) for name, part in rows.items()}
-        return {name: part.sample(frac=1, random_state=hp.split_seed) for name, part in rows.items()}
+        counts = rows["train"][hp.target].value_counts()
+        if min(map(len, rows.values())) < 2 or len(counts) < 2 or (counts.min() < 2 and not self.regression):
+            raise UserError(
+                f"too few rows: a split takes 2, a class in train 2, {hp.target!r} 2 values; see data.problem"
+            )
+        # Shuffled, so that no batch of a sorted table is of one class.
+        return {k: typed(v.sample(frac=1, random_state=hp.split_seed), self.numeric, text) for k, v in rows.items()}
 
     # Facts: what the training rows say, for the model to keep.
 

@@ -39,32 +39,34 @@ def read_table(path: str) -> pd.DataFrame:
         else:
             frame = pd.read_parquet(path, dtype_backend="numpy_nullable").reset_index(drop=True)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no readable .csv or Parquet file: {error}".replace("\n", " ")) from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is missing, or no readable .csv or Parquet file: {reason}") from error
     if type(frame.index) is not pd.RangeIndex:
         raise UserError(f"{path}: its rows have more values than its header has names; correct the header")
     frame.index = pd.RangeIndex(2, len(frame) + 2, name=path)
-    text = frame.select_dtypes(exclude=["number", "bool"]).columns
-    frame = frame.astype(dict.fromkeys(text, "string")).dropna(how="all")
+    text = dict.fromkeys(frame.select_dtypes(exclude=["number", "bool"]), "string")  # dates, too
+    floats = dict.fromkeys(frame.select_dtypes("floating"), "float64")  # which has one kind of missing value
+    frame = frame.astype(text | floats).dropna(how="all")
     if frame.empty:
         raise UserError(f"{path} has no rows: add some below the header")
     return frame
 
 
-def assign_roles(frame: pd.DataFrame, hp: Any) -> tuple[list[str], list[str]]:
-    """The columns of numbers and of categories. Where `hp` does not say, columns with more text than
-    numbers are categories, and the rest are numbers."""
+def assign_roles(frame: pd.DataFrame, hp: Any, regression: bool) -> tuple[list[str], list[str]]:
+    """The columns of numbers and those of text, the target among them. Where `hp` does not say, columns
+    with more text than numbers are text."""
     others = [name for name in (hp.target, hp.split_column, *(hp.ignore or [])) if name is not None]
     named = [*others, *(hp.numeric or []), *(hp.categorical or [])]
     require(frame, named)
     rest = [name for name in frame if name not in named]
     text = [name for name in rest if pd.to_numeric(frame[name], errors="coerce").count() < frame[name].count() / 2]
-    categorical = text if hp.categorical is None else hp.categorical
-    numeric = [name for name in rest if name not in categorical] if hp.numeric is None else hp.numeric
-    return numeric, categorical
+    text = text if hp.categorical is None else hp.categorical
+    numeric = [name for name in rest if name not in text] if hp.numeric is None else hp.numeric
+    return ([*numeric, hp.target], text) if regression else (numeric, [*text, hp.target])
 
 
 def cut(frame: pd.DataFrame, count: float, column: str | None, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What remains of the rows, and about `count` that are taken at random, keeping the shares of a column's values."""
+    """Rows without about `count` random ones, and these; a column's values keep their shares."""
     share = min(1.0, max(0.0, count / max(1, len(frame))))
     part = (frame.groupby(column) if column else frame).sample(frac=share, random_state=seed)
     return frame.drop(part.index), part
