@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from .harness import UserError
 from .harness.loading import make_loader
-from .harness.tables import Rows, assign_roles, cut, find, read_table, refuse, require, scale, standardise, typed
+from .harness.tables import Rows, assign_roles, find, read_table, refuse, require, scale, split_rows, standardise, typed
 
 
 class DataModule(LightningDataModule):
@@ -38,6 +38,8 @@ class DataModule(LightningDataModule):
         split_seed: of the cuts, which keep the classes' shares.
         num_workers: loader processes; default: none, since the table is in memory.
     """
+
+    hparams: Any
 
     def __init__(
         self,
@@ -68,21 +70,8 @@ class DataModule(LightningDataModule):
         frame = read_table(hp.path) if hp.path else read_embedded(hp.dataset)
         self.numeric, text = assign_roles(frame, hp, self.regression)
         refuse(frame[[hp.target]].isna(), frame, "is no target; fill it in, or take the row out")
-        rows = {"train": frame, "test": frame[:0], "val": frame[:0]}
-        if hp.split_column:
-            refuse(~frame[[hp.split_column]].isin(list(rows)), frame, "is no split; write train, val or test")
-            rows = {name: frame[frame[hp.split_column] == name] for name in rows}
-        for name, fraction in (("test", hp.test_fraction), ("val", hp.val_fraction)):
-            if rows[name].empty:
-                classes = None if self.regression else hp.target
-                rows["train"], rows[name] = cut(rows["train"], fraction * len(frame), classes, hp.split_seed)
-        counts = rows["train"][hp.target].value_counts()
-        if min(map(len, rows.values())) < 2 or len(counts) < 2 or (counts.min() < 2 and not self.regression):
-            raise UserError(
-                f"too few rows: a split takes 2, a class in train 2, {hp.target!r} 2 values; see data.problem"
-            )
-        # Shuffled, so that no batch of a sorted table is of one class.
-        return {k: typed(v.sample(frac=1, random_state=hp.split_seed), self.numeric, text) for k, v in rows.items()}
+        rows = split_rows(frame, hp, None if self.regression else hp.target)
+        return {name: typed(part, self.numeric, text) for name, part in rows.items()}
 
     # Facts: what the training rows say, for the model to keep.
 
@@ -155,6 +144,6 @@ def encode(frame: pd.DataFrame, facts: Any, unseen: str = "refuse", target: str 
 
 def read_embedded(name: str) -> pd.DataFrame:
     """569 breast masses (Wolberg et al., UCI, 1995), or 442 diabetes patients (Efron et al., 2004)."""
-    data = load_diabetes(as_frame=True, scaled=False) if name == "diabetes" else load_breast_cancer(as_frame=True)
+    data: Any = load_diabetes(as_frame=True, scaled=False) if name == "diabetes" else load_breast_cancer(as_frame=True)
     frame = data.frame if name == "diabetes" else data.frame.assign(target=data.target_names[data.target])
     return frame.set_index(pd.RangeIndex(2, len(frame) + 2, name=name))

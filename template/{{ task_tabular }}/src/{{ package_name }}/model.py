@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, MetricCollection, R2Score
+from torchmetrics import MeanAbsoluteError, Metric, MetricCollection, R2Score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
 from .harness.optim import adamw_warmup_cosine
@@ -31,6 +31,8 @@ class Model(LightningModule):
         compile: run the network through `torch.compile`.
     """
 
+    hparams: Any
+
     def __init__(
         self,
         columns: list[str],
@@ -49,12 +51,10 @@ class Model(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.net = Net(self.hparams)
-        metrics = {"mae": MeanAbsoluteError(), "r2": R2Score()}
+        metrics: dict[str, Metric | MetricCollection] = {"mae": MeanAbsoluteError(), "r2": R2Score()}
         if count := len(class_names):
             metrics = {"auroc": MulticlassAUROC(count), "accuracy": MulticlassAccuracy(count, average="micro")}
-        self.metrics = nn.ModuleDict(
-            {split: MetricCollection(metrics, prefix=f"{split}/") for split in ("val", "test")}
-        )
+        self.val_metrics, self.test_metrics = (MetricCollection(metrics, prefix=p).clone() for p in ("val/", "test/"))
 
     def configure_model(self) -> None:
         if self.hparams.compile:
@@ -79,12 +79,14 @@ class Model(LightningModule):
     def step(self, batch: dict, split: str) -> Tensor:
         outputs, target = self(batch["numbers"], batch["categories"]), batch["target"]
         loss = F.cross_entropy(outputs, target) if self.hparams.class_names else F.mse_loss(outputs, target)
-        self.log(f"{split}/loss", loss, prog_bar=split == "train", sync_dist=split != "train", batch_size=len(target))
+        self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=split != "train", batch_size=len(target))
         if split != "train":
-            std = self.hparams.target_scale[1]  # the mean drops out of both metrics of a regression
-            found = (outputs.softmax(dim=-1), target) if self.hparams.class_names else (outputs * std, target * std)
-            self.metrics[split].update(*found)
-            self.log_dict(self.metrics[split], prog_bar=True, batch_size=len(target))
+            metrics, std = getattr(self, f"{split}_metrics"), self.hparams.target_scale[1]
+            # A regression is measured in the target's unit; the mean makes no difference to its metrics.
+            metrics.update(
+                *((outputs.softmax(-1), target) if self.hparams.class_names else (outputs * std, target * std))
+            )
+            self.log_dict(metrics, batch_size=len(target))
         return loss
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
@@ -106,8 +108,10 @@ class Net(nn.Module):
 
     def __init__(self, hp: Any) -> None:
         super().__init__()
-        self.embeddings = nn.ModuleList(nn.Embedding(len(v) + 1, min(16, len(v) + 1), 0) for v in hp.categories)
-        inputs, outputs = len(hp.scales) + sum(e.embedding_dim for e in self.embeddings), max(1, len(hp.class_names))
+        sizes = [min(16, len(values) + 1) for values in hp.categories]
+        known = zip(hp.categories, sizes)
+        self.embeddings = nn.ModuleList(nn.Embedding(len(values) + 1, size, padding_idx=0) for values, size in known)
+        inputs, outputs = len(hp.scales) + sum(sizes), max(1, len(hp.class_names))
         self.linear, self.stem = nn.Linear(inputs, outputs), nn.Linear(inputs, hp.width)
         self.blocks, self.dropout, width = nn.ModuleList(), nn.Dropout(hp.dropout), hp.width
         for _ in range(hp.blocks):

@@ -44,9 +44,10 @@ def read_table(path: str) -> pd.DataFrame:
     if type(frame.index) is not pd.RangeIndex:
         raise UserError(f"{path}: its rows have more values than its header has names; correct the header")
     frame.index = pd.RangeIndex(2, len(frame) + 2, name=path)
-    text = dict.fromkeys(frame.select_dtypes(exclude=["number", "bool"]), "string")  # dates, too
-    floats = dict.fromkeys(frame.select_dtypes("floating"), "float64")  # which has one kind of missing value
-    frame = frame.astype(text | floats).dropna(how="all")
+    kinds = {name: dtype.kind for name, dtype in frame.dtypes.items()}
+    # Floats get one kind of missing value; what is no number, such as a date, is text.
+    casts = {name: "float64" if kind == "f" else "string" for name, kind in kinds.items() if kind not in "iub"}
+    frame = frame.astype(casts).dropna(how="all")
     if frame.empty:
         raise UserError(f"{path} has no rows: add some below the header")
     return frame
@@ -65,19 +66,39 @@ def assign_roles(frame: pd.DataFrame, hp: Any, regression: bool) -> tuple[list[s
     return ([*numeric, hp.target], text) if regression else (numeric, [*text, hp.target])
 
 
-def cut(frame: pd.DataFrame, count: float, column: str | None, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows without about `count` random ones, and these; a column's values keep their shares."""
-    share = min(1.0, max(0.0, count / max(1, len(frame))))
-    part = (frame.groupby(column) if column else frame).sample(frac=share, random_state=seed)
-    return frame.drop(part.index), part
+def split_rows(frame: pd.DataFrame, hp: Any, classes: str | None) -> dict[str, pd.DataFrame]:
+    """The rows of each split, in random order, so that no batch of a sorted table is of one class.
+
+    Args:
+        frame: all rows.
+        hp: has `target`, and `split_column`, or `test_fraction`, `val_fraction` and `split_seed`.
+        classes: the column whose values keep their shares in what is cut off; for a classification.
+    """
+    rows = {"train": frame, "test": frame[:0], "val": frame[:0]}
+    if hp.split_column:
+        refuse(~frame[[hp.split_column]].isin(list(rows)), frame, "is no split; write train, val or test")
+        rows = {name: frame[frame[hp.split_column] == name] for name in rows}
+    for name, fraction in (("test", hp.test_fraction), ("val", hp.val_fraction)):
+        if rows[name].empty:
+            train = rows["train"]
+            share = min(1.0, max(0.0, fraction * len(frame) / max(1, len(train))))
+            groups = train.groupby(classes) if classes else train
+            rows[name] = groups.sample(frac=share, random_state=hp.split_seed)
+            rows["train"] = train.drop(rows[name].index)
+    counts = rows["train"][hp.target].value_counts()
+    if min(map(len, rows.values())) < 2 or len(counts) < 2 or (classes and counts.min() < 2):
+        sizes = ", ".join(f"{name} {len(part)}" for name, part in rows.items())
+        needs = f"a split takes 2, and train 2 values of {hp.target!r}" + ", each class of it 2 rows" * bool(classes)
+        raise UserError(f"too few rows ({sizes}): {needs}; add some, or see data.problem and data.*_fraction")
+    return {name: part.sample(frac=1, random_state=hp.split_seed) for name, part in rows.items()}
 
 
 def require(frame: pd.DataFrame, names: list[str]) -> None:
     """Refuse a table that lacks one of the columns, and a column that is named twice."""
     for name in names:
         if name not in frame:
-            close = "".join(f"did you mean {other!r}? " for other in get_close_matches(name, frame, n=1))
-            raise UserError(f"{frame.index.name} has no column {name!r}; {close}it has {', '.join(frame)}")
+            close = "".join(f"did you mean {other!r}? " for other in get_close_matches(name, list(frame), n=1))
+            raise UserError(f"{frame.index.name} has no column {name!r}; {close}it has {', '.join(list(frame))}")
         if names.count(name) > 1:
             raise UserError(f"data gives column {name!r} two roles; leave it one")
 
@@ -93,7 +114,7 @@ def refuse(wrong: pd.DataFrame, frame: pd.DataFrame, reason: str) -> None:
 
 def typed(frame: pd.DataFrame, numbers: list[str], text: list[str]) -> pd.DataFrame:
     """The columns of numbers in float64, the others as text; columns without a role are left out."""
-    values = frame[numbers].apply(pd.to_numeric, errors="coerce").astype("float64")
+    values: pd.DataFrame = frame[numbers].apply(pd.to_numeric, errors="coerce").astype("float64")
     wrong = (values.isna() & frame[numbers].notna()) | np.isinf(values)
     refuse(wrong, frame, "is no finite number; correct it, or see data.categorical, data.ignore, data.problem")
     return values.join(frame[text].astype("string"))
