@@ -1,4 +1,4 @@
-"""Draw a command's terminal as an SVG, as `docs/run.svg` in the README: `picture.py docs/run.svg FOLDER COMMAND ...`."""
+"""Draw a command's terminal as the README's picture: `picture.py docs/run.svg FOLDER COMMAND ...`."""
 
 import re
 import sys

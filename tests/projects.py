@@ -13,6 +13,16 @@ import torch
 import yaml
 
 
+def forget() -> None:
+    """End what loggers keep for the life of a process: W&B's run, and MLflow's connections by relative path."""
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].finish()
+    if "mlflow.store.tracking.sqlalchemy_store" in sys.modules:
+        sys.modules["mlflow.store.tracking.sqlalchemy_store"].SqlAlchemyStore._db_uri_sql_alchemy_engine_map.clear()
+        registry = importlib.import_module("mlflow.tracking._tracking_service.utils")._tracking_store_registry
+        registry._get_store_with_resolved_uri.cache_clear()
+
+
 class Project:
     """A rendered project whose package is importable in this process."""
 
@@ -33,6 +43,7 @@ class Project:
             except SystemExit as ended:
                 return str(ended.code)
             finally:
+                forget()
                 torch.use_deterministic_algorithms(False)
                 torch.set_default_dtype(torch.float32)
                 if torch.distributed.is_initialized():

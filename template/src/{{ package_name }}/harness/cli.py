@@ -86,9 +86,7 @@ class CLI(LightningCLI):
 
     def after_fit(self) -> None:
         if RANK == 0 and (best := getattr(self.trainer.checkpoint_callback, "best_model_path", "")):
-            print(
-                f"run   {self.run_dir}\nbest  {Path(best).name}\nnext  {self.parser.prog} test --run {self.run_dir.name}"
-            )
+            print(f"run   {self.run_dir}\nbest  {Path(best).name}\nnext  {self.parser.prog} test")
 
     def after_test(self) -> None:
         if RANK == 0:

@@ -54,7 +54,8 @@ class Model(LightningModule):
         metrics: dict[str, Metric | MetricCollection] = {"mae": MeanAbsoluteError(), "r2": R2Score()}
         if count := len(class_names):
             metrics = {"auroc": MulticlassAUROC(count), "accuracy": MulticlassAccuracy(count, average="micro")}
-        self.val_metrics, self.test_metrics = (MetricCollection(metrics, prefix=p).clone() for p in ("val/", "test/"))
+        collection = MetricCollection(metrics)
+        self.val_metrics, self.test_metrics = collection.clone(prefix="val/"), collection.clone(prefix="test/")
 
     def configure_model(self) -> None:
         if self.hparams.compile:
@@ -64,7 +65,7 @@ class Model(LightningModule):
         return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Logits (B, classes), or standardised predictions (B,), of columns as `Table` encodes them."""
+        """Logits (B, classes), or standardised predictions (B,), of columns as `encode` gives them."""
         return self.net(numbers, categories).squeeze(dim=-1)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
@@ -81,11 +82,12 @@ class Model(LightningModule):
         loss = F.cross_entropy(outputs, target) if self.hparams.class_names else F.mse_loss(outputs, target)
         self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=split != "train", batch_size=len(target))
         if split != "train":
-            metrics, std = getattr(self, f"{split}_metrics"), self.hparams.target_scale[1]
-            # A regression is measured in the target's unit; the mean makes no difference to its metrics.
-            metrics.update(
-                *((outputs.softmax(-1), target) if self.hparams.class_names else (outputs * std, target * std))
-            )
+            metrics = self.val_metrics if split == "val" else self.test_metrics
+            if self.hparams.class_names:
+                metrics.update(outputs.softmax(dim=-1), target)
+            else:  # in the target's unit; its mean makes no difference to these metrics
+                std = self.hparams.target_scale[1]
+                metrics.update(outputs * std, target * std)
             self.log_dict(metrics, batch_size=len(target))
         return loss
 
@@ -95,7 +97,7 @@ class Model(LightningModule):
         if not names:
             return {"row": batch["row"], "prediction": outputs * std + mean}
         confidence, index = outputs.softmax(dim=-1).max(dim=-1)
-        return {"row": batch["row"], "prediction": [names[i] for i in index], "confidence": confidence}
+        return {"row": batch["row"], "prediction": [names[i] for i in index.tolist()], "confidence": confidence}
 
 
 class Net(nn.Module):
@@ -108,15 +110,15 @@ class Net(nn.Module):
 
     def __init__(self, hp: Any) -> None:
         super().__init__()
-        sizes = [min(16, len(values) + 1) for values in hp.categories]
-        known = zip(hp.categories, sizes)
-        self.embeddings = nn.ModuleList(nn.Embedding(len(values) + 1, size, padding_idx=0) for values, size in known)
+        counts = [len(values) + 1 for values in hp.categories]
+        sizes = [min(16, count) for count in counts]
+        self.embeddings = nn.ModuleList(nn.Embedding(*pair, padding_idx=0) for pair in zip(counts, sizes))
         inputs, outputs = len(hp.scales) + sum(sizes), max(1, len(hp.class_names))
         self.linear, self.stem = nn.Linear(inputs, outputs), nn.Linear(inputs, hp.width)
         self.blocks, self.dropout, width = nn.ModuleList(), nn.Dropout(hp.dropout), hp.width
         for _ in range(hp.blocks):
-            wide = [nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), nn.Dropout(hp.dropout)]
-            self.blocks.append(nn.Sequential(*wide, nn.Linear(2 * width, width), nn.Dropout(hp.dropout)))
+            inner = [nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), nn.Dropout(hp.dropout)]
+            self.blocks.append(nn.Sequential(*inner, nn.Linear(2 * width, width), nn.Dropout(hp.dropout)))
         self.head = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, outputs))
         for start in (*self.linear.parameters(), *self.head[-1].parameters()):
             nn.init.zeros_(start)

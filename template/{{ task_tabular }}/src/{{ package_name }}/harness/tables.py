@@ -59,7 +59,7 @@ def assign_roles(frame: pd.DataFrame, hp: Any, regression: bool) -> tuple[list[s
     others = [name for name in (hp.target, hp.split_column, *(hp.ignore or [])) if name is not None]
     named = [*others, *(hp.numeric or []), *(hp.categorical or [])]
     require(frame, named)
-    rest = [name for name in frame if name not in named]
+    rest = [name for name in map(str, frame) if name not in named]
     text = [name for name in rest if pd.to_numeric(frame[name], errors="coerce").count() < frame[name].count() / 2]
     text = text if hp.categorical is None else hp.categorical
     numeric = [name for name in rest if name not in text] if hp.numeric is None else hp.numeric
@@ -97,8 +97,9 @@ def require(frame: pd.DataFrame, names: list[str]) -> None:
     """Refuse a table that lacks one of the columns, and a column that is named twice."""
     for name in names:
         if name not in frame:
-            close = "".join(f"did you mean {other!r}? " for other in get_close_matches(name, list(frame), n=1))
-            raise UserError(f"{frame.index.name} has no column {name!r}; {close}it has {', '.join(list(frame))}")
+            there = list(map(str, frame))
+            close = "".join(f"did you mean {other!r}? " for other in get_close_matches(name, there, n=1))
+            raise UserError(f"{frame.index.name} has no column {name!r}; {close}it has {', '.join(there)}")
         if names.count(name) > 1:
             raise UserError(f"data gives column {name!r} two roles; leave it one")
 
@@ -123,7 +124,7 @@ def typed(frame: pd.DataFrame, numbers: list[str], text: list[str]) -> pd.DataFr
 def find(frame: pd.DataFrame, known: list[list[str]], reason: str = "") -> np.ndarray:
     """Indices (rows, columns) of the values of text columns among those known, -1 for missing and other
     values; a reason refuses the latter."""
-    found = [pd.Index(values).get_indexer(frame[name]) for name, values in zip(frame, known)]
+    found = [pd.Index(values).get_indexer(pd.Index(frame[name])) for name, values in zip(frame, known)]
     index = np.array(found, np.int64).reshape(-1, len(frame)).T
     if reason:
         refuse(frame.notna() & (index < 0), frame, reason)
@@ -138,4 +139,4 @@ def scale(column: pd.Series) -> list[float]:
 def standardise(values: pd.DataFrame, scales: list[list[float]]) -> np.ndarray:
     """In standard deviations from the mean, which stands in for what is missing."""
     mean, std = np.array(scales).reshape(-1, 2).T
-    return ((values - mean) / std).fillna(0).to_numpy(np.float32)
+    return pd.DataFrame((values - mean) / std).fillna(0).to_numpy(np.float32)
