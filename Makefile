@@ -2,8 +2,11 @@
 PYTHON ?= python3
 UV := $(or $(shell command -v uv),build/uv/bin/uv)
 RUN := .venv/bin/python -m
-export UV_COMPILE_BYTECODE := 1 # without it torch takes three times as long to import
-export UV_NO_SOURCES := 1       # PyPI alone, also where a project would use PyTorch's CPU wheels
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without bytecode torch takes three times as long to import.
+export UV_COMPILE_BYTECODE := 1
+# PyPI alone, also where a project would use PyTorch's CPU wheels.
+export UV_NO_SOURCES := 1
 export UV_PYTHON := $(PYTHON)
 export PATH := $(abspath $(dir $(UV))):$(PATH)
 
