@@ -5,6 +5,7 @@ import sysconfig
 from functools import cached_property
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -35,6 +36,8 @@ class DataModule(LightningDataModule):
         split_seed: of the cuts.
         num_workers: loader processes; default: none, since the text is in memory.
     """
+
+    hparams: Any
 
     def __init__(
         self,

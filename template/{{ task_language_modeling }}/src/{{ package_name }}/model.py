@@ -1,5 +1,7 @@
 """A language model: a small decoder-only transformer. Yours: updates of the template leave it alone."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
@@ -25,6 +27,8 @@ class Model(LightningModule):
         warmup_steps: optimizer steps to the peak, at most a tenth of the run.
         compile: run the network through `torch.compile`.
     """
+
+    hparams: Any
 
     def __init__(
         self,
