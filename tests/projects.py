@@ -18,7 +18,7 @@ def forget() -> None:
     if "wandb" in sys.modules:
         sys.modules["wandb"].finish()
     if "mlflow.store.tracking.sqlalchemy_store" in sys.modules:
-        sys.modules["mlflow.store.tracking.sqlalchemy_store"].SqlAlchemyStore._db_uri_sql_alchemy_engine_map.clear()
+        sys.modules["mlflow.store.tracking.sqlalchemy_store"].SqlAlchemyStore._engine_map.clear()
         registry = importlib.import_module("mlflow.tracking._tracking_service.utils")._tracking_store_registry
         registry._get_store_with_resolved_uri.cache_clear()
 

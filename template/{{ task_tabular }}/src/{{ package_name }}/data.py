@@ -16,26 +16,29 @@ from .harness.tables import Rows, assign_roles, find, read_table, refuse, requir
 class DataModule(LightningDataModule):
     """One of scikit-learn's tables, a CSV file with a header, or a Parquet file.
 
-    A missing number is taken for the training mean, a missing category for the unknown one. A column
-    of numbers that are all the same in the training rows is left out. Rows are numbered as a
+    A missing number is taken for the training mean, a missing category for index 0, the unknown. A
+    column of numbers that are all the same in the training rows is left out. Rows are numbered as a
     spreadsheet does, the header being row 1; empty rows are skipped.
 
     Args:
-        dataset: what is used when there is no path; its target is called `target`.
+        dataset: what is used where there is no path; its target is called `target`.
         path: a table, .csv or Parquet.
-        predict_path: rows to predict, their target unknown; default: the test split.
-        problem: default: the dataset's; for your own table: classification.
+        predict_path: rows to predict, with a target or without; default: the test split.
+        problem: default: the dataset's, and classification for your own table.
         target: the column to predict.
-        categorical: columns of categories; default: those that have more text than numbers.
+        categorical: columns of categories; default: those with more text than numbers.
         numeric: columns of numbers; default: those that have no other role.
         ignore: columns to leave out, such as identifiers.
         split_column: says `train`, `val` or `test`; a split that it lacks is cut from `train`.
-        unseen_categories: `refuse` those that no training row has, or `ignore` them: as if missing.
+        unseen_categories: `refuse` those that no training row has, or `ignore` them: take them for missing.
         batch_size: rows for each process and step.
         val_fraction: share of all rows that is cut from `train`.
         test_fraction: the same for `test`.
         split_seed: of the cuts, which keep the classes' shares.
         num_workers: loader processes; default: none, since the table is in memory.
+
+    Raises:
+        UserError: for a table that cannot be used, when a fact is read or data are prepared.
     """
 
     hparams: Any
@@ -64,7 +67,7 @@ class DataModule(LightningDataModule):
 
     @cached_property
     def rows(self) -> dict[str, pd.DataFrame]:
-        """The rows of each split; and the roles of the columns."""
+        """The rows of each split, with typed columns: inputs and target."""
         hp = self.hparams
         frame = read_table(hp.path) if hp.path else read_embedded(hp.dataset)
         self.numeric, text = assign_roles(frame, hp, self.regression)
