@@ -1,5 +1,6 @@
 """A covering array over the answers: each pair of answers that may meet is trained in some project."""
 
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,13 @@ def answers(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in LOGGERS} | loggers
 
 
+@cache
+def accepted(items: frozenset[tuple[str, Any]]) -> bool:
+    return not QUESTIONNAIRE.refusal(**answers(dict(items)))
+
+
 def valid(row: dict[str, Any]) -> bool:
-    return not QUESTIONNAIRE.refusal(**answers({k: v for k, v in row.items() if k in FACTORS}))
+    return accepted(frozenset((name, value) for name, value in row.items() if name in FACTORS))
 
 
 CONSTRAINTS = [
