@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 
 
 class FSDP2Strategy(ModelParallelStrategy):
@@ -41,7 +41,7 @@ class FSDP2Strategy(ModelParallelStrategy):
 
     def setup(self, trainer: Trainer) -> None:
         module = trainer.lightning_module
-        if not getattr(module, "is_sharded", False):  # a module that is fit and then tested comes twice
+        if not isinstance(module, FSDPModule):  # a module that is fit and then tested comes twice
             blocks = find_blocks(module, self.blocks)
             if not blocks:
                 raise ValueError(f"no module is named like {self.blocks}: see `model.named_modules()`")
@@ -52,7 +52,6 @@ class FSDP2Strategy(ModelParallelStrategy):
             for block in blocks:
                 shard(block)
             shard(module)
-            module.is_sharded = True
         super().setup(trainer)
 
 
