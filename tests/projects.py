@@ -14,9 +14,10 @@ import yaml
 
 
 def forget() -> None:
-    """End what loggers keep for the life of a process: W&B's run, and MLflow's connections by relative path."""
+    """End what loggers keep for the life of a process: W&B's service and MLflow's connections, by relative path."""
     if "wandb" in sys.modules:
         sys.modules["wandb"].finish()
+        sys.modules["wandb"].teardown()
     if "mlflow.store.tracking.sqlalchemy_store" in sys.modules:
         sys.modules["mlflow.store.tracking.sqlalchemy_store"].SqlAlchemyStore._engine_map.clear()
         registry = importlib.import_module("mlflow.tracking._tracking_service.utils")._tracking_store_registry

@@ -14,9 +14,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.serial]
 PROBE = '''
 from lightning.pytorch import Callback
 from torch.distributed.tensor import DTensor
+from torch.nn.modules.module import register_module_forward_hook
 
 class Probe(Callback):
-    """Prints how many processes take part, and which parameters each holds whole."""
+    """Prints how many processes take part, which parameters each holds whole, and if backward recomputes."""
     def on_train_start(self, trainer, module):
         whole = [name for name, p in module.named_parameters() if not isinstance(p, DTensor)]
         shares = {p.to_local().numel() / p.numel() for p in module.parameters() if isinstance(p, DTensor)}
@@ -24,6 +25,14 @@ class Probe(Callback):
               f"shares {min(shares, default=1):.2f} to {max(shares, default=1):.2f}", flush=True)
         blocks = [m for m in module.modules() if type(m).__name__.startswith("FSDP")]
         print(f"PROBE units {len(blocks)}", flush=True)
+
+    def on_before_backward(self, trainer, module, loss):
+        self.calls = 0
+        self.hook = register_module_forward_hook(lambda *_: setattr(self, "calls", self.calls + 1))
+
+    def on_after_backward(self, trainer, module):
+        self.hook.remove()
+        print(f"PROBE modules called in backward: {self.calls}", flush=True)
 '''
 SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=2"]
 SHORT += [
@@ -49,6 +58,9 @@ def test_two_processes_train(strategy: str, task: str, render: Any, tmp_path: Pa
         assert ended.stdout.count(": 0 whole") == 2
         units = re.findall(r"PROBE units (\d+)", ended.stdout)
         assert min(map(int, units)) > 2  # the blocks, and what is left of the model
+    calls = re.findall(r"PROBE modules called in backward: (\d+)", ended.stdout)
+    assert len(calls) == 2 * 3  # ranks and steps
+    assert all((int(count) > 0) == (strategy == "fsdp2") for count in calls)
     ended = project.process("predict", OMP_NUM_THREADS="1")
     assert ended.returncode == 0, ended.stderr[-3000:]
     run = project.folder / "runs" / "two"

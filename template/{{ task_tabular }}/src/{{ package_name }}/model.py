@@ -65,8 +65,8 @@ class Model(LightningModule):
         return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Logits (B, classes), or standardised predictions (B,), of columns as `encode` gives them."""
-        return self.net(numbers, categories).squeeze(dim=-1)
+        """Logits (B, classes), or standardised predictions (B, 1), of columns as `encode` gives them."""
+        return self.net(numbers, categories)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         return self.step(batch, "train")
@@ -78,7 +78,7 @@ class Model(LightningModule):
         self.step(batch, "test")
 
     def step(self, batch: dict, split: str) -> Tensor:
-        outputs, target = self(batch["numbers"], batch["categories"]), batch["target"]
+        outputs, target = self(batch["numbers"], batch["categories"]).squeeze(dim=-1), batch["target"]
         loss = F.cross_entropy(outputs, target) if self.hparams.class_names else F.mse_loss(outputs, target)
         self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=split != "train", batch_size=len(target))
         if split != "train":
@@ -93,7 +93,7 @@ class Model(LightningModule):
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
         names, (mean, std) = self.hparams.class_names, self.hparams.target_scale
-        outputs = self(batch["numbers"], batch["categories"]).float()
+        outputs = self(batch["numbers"], batch["categories"]).squeeze(dim=-1).float()
         if not names:
             return {"row": batch["row"], "prediction": outputs * std + mean}
         confidence, index = outputs.softmax(dim=-1).max(dim=-1)
