@@ -10,12 +10,11 @@ export UV_NO_SOURCES := 1
 export UV_PYTHON := $(PYTHON)
 export PATH := $(abspath $(dir $(UV))):$(PATH)
 
-.PHONY: help install demo check test day gpu format
+.PHONY: help install demo check test gpu format
 help:
 	@echo "make demo    scaffold the default project, install it, train it, test it"
 	@echo "make check   lint, and the quick tests (2 minutes)"
-	@echo "make test    all tests but those of make day (10 minutes)"
-	@echo "make day     covering array, two processes, promised scores, a person's first day"
+	@echo "make test    all tests (10 minutes on two cores)"
 	@echo "make gpu     every choice that needs an NVIDIA GPU, for a short real run"
 
 install: .venv/installed
@@ -34,15 +33,12 @@ check: install
 	$(RUN) ruff format --check
 	$(RUN) pytest -n 2 -m "not slow and not serial"
 
-# Two workers with one thread each: torch's own threads would fight over the cores.
+# Two workers with one thread each, since torch's own threads would fight over the cores; then what measures time.
 test: install
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist worksteal -m "not serial"
-
-# The covering array, two real processes, the promised scores, and a person's first day; each takes every core.
-day: install
-	$(RUN) pytest -m serial
+	$(RUN) pytest -s -m serial
 
 gpu: install
 	.venv/bin/python tests/gpu.py docs/gpu.md

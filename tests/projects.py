@@ -38,12 +38,14 @@ class Project:
             monkeypatch.chdir(self.folder)
             monkeypatch.syspath_prepend(str(self.folder / "src"))
             monkeypatch.setattr(sys, "argv", [self.package, *args])
-            monkeypatch.delenv("LIGHTNING_RUN", raising=False)
+            before = dict(os.environ)
             try:
                 importlib.import_module(f"{self.package}.harness.main").main()
             except SystemExit as ended:
                 return str(ended.code)
             finally:
+                os.environ.clear()  # of the run's name, and of Lightning's address, port and ranks
+                os.environ.update(before)
                 forget()
                 torch.use_deterministic_algorithms(False)
                 torch.set_default_dtype(torch.float32)

@@ -76,7 +76,6 @@ def test_rows_cover_every_valid_pair() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.serial
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda i: "-".join(str(v) for v in list(ROWS[i].values())[:4]))
 def test_project_trains(number: int, tmp_path: Path, render: Any) -> None:
     """The project fits, validates, tests and predicts: a short real run, and each with fast_dev_run."""
