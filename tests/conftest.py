@@ -13,7 +13,17 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-TASKS = ["image_classification", "language_modeling", "tabular"]
+QUESTIONS = yaml.safe_load((ROOT / "copier.yml").read_text())
+
+
+def choices(question: str) -> list[str]:
+    """The values that a question offers."""
+    found = QUESTIONS[question]["choices"]
+    values = found.values() if isinstance(found, dict) else found
+    return [value["value"] if isinstance(value, dict) else value for value in values]
+
+
+TASKS = choices("task")
 
 
 @cache
@@ -50,5 +60,4 @@ def render(template: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def questions() -> dict[str, Any]:
     """What copier.yml asks, by name."""
-    loaded = yaml.safe_load((ROOT / "copier.yml").read_text())
-    return {name: value for name, value in loaded.items() if not name.startswith("_")}
+    return {name: value for name, value in QUESTIONS.items() if not name.startswith("_")}

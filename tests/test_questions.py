@@ -21,6 +21,7 @@ import pexpect
 import pyte
 import pytest
 import yaml
+from conftest import TASKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -74,7 +75,7 @@ def dependencies(questionnaire: Questionnaire) -> set[str]:
     """The distributions that any project asks for."""
     found = set()
     for answers in (
-        *({"task": task} for task in ("image_classification", "language_modeling", "tabular")),
+        *({"task": task} for task in TASKS),
         {"logger": ["csv", "tensorboard", "wandb", "mlflow"], "accelerator": "tpu"},
         {"accelerator": "gpu", "strategy": "deepspeed_stage_2"},
         {"accelerator": "gpu", "precision": "transformer-engine"},

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from conftest import ROOT, TASKS
 from projects import Project
+from test_size import code_lines
 
 README = (ROOT / "README.md").read_text()
 
@@ -29,7 +30,7 @@ def test_targets_are_those_of_the_makefile() -> None:
     """Each `make` target that a page names exists, and CI runs the one that runs everything."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     named = set(re.findall(r"`make ([a-z]+)`", README + (ROOT / "CONTRIBUTING.md").read_text()))
-    assert {"check", "test", "demo", "gpu"} <= named | {"demo"}
+    assert {"check", "test", "demo", "gpu"} <= named
     assert named <= targets
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
@@ -46,6 +47,8 @@ def test_tree_is_what_is_rendered(render: Any, tmp_path: Path) -> None:
             assert (folder / name).exists() or (folder / parent / name).exists(), name
     count = int(re.search(r"give (\d+) files", README)[1])  # type: ignore[index]
     assert count == sum(path.is_file() for path in folder.rglob("*"))
+    lines = int(re.search(r"files, (\d+) lines of code", README)[1])  # type: ignore[index]
+    assert lines == sum(code_lines(path.read_text()) for path in (folder / "src").rglob("*.py"))
     presets = re.search(r"configs/preset/ +managed +(.*)", README)[1]  # type: ignore[index]
     assert set(presets.split(", ")) == {path.stem for path in (folder / "configs" / "preset").glob("*.yaml")}
 
@@ -67,7 +70,7 @@ def commands(text: str, name: str) -> list[list[str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_commands_of_a_project_parse(task: str, render: Any, tmp_path: Path) -> None:
-    """Each command, option and key in the project's README and experiments is one that the project takes."""
+    """Each `fit` command, option and key in the project's README and experiments is one that the project takes."""
     project = Project(render(tmp_path / "project", task=task, project_name=f"Readme {task}"))
     name = f"readme-{task.replace('_', '-')}"
     pages = [project.folder / "README.md", *(project.folder / "configs" / "experiment").glob("*.yaml")]

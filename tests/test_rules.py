@@ -21,6 +21,7 @@ import copier
 import pytest
 import torch
 import yaml
+from conftest import choices
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy, Strategy
@@ -29,12 +30,7 @@ from machines import instantiate, machine
 from questionnaire import MACHINE, Questionnaire, RefusedError
 
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "accelerator": ("auto", "cpu", "gpu", "mps", "tpu"),
-    "strategy": (
-        *("auto", "ddp", "fsdp", "fsdp2"),
-        *("deepspeed_stage_2", "deepspeed_stage_3", "deepspeed_stage_3_offload"),
-    ),
-    "precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true", "transformer-engine"),
+    **{name: tuple(choices(name)) for name in ("accelerator", "strategy", "precision")},
     "devices": ("auto", "1", "2", "4", "8"),
     "num_nodes": (1, 2),
 }

@@ -1,31 +1,27 @@
 """A covering array over the answers: each pair of answers that may meet is trained in some project."""
 
+import csv
+import re
 from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TASKS, copy_template
+import torch
+from conftest import TASKS, choices, copy_template
 from covertable import make
 from projects import Project
 from questionnaire import Questionnaire
 
 QUESTIONNAIRE = Questionnaire(copy_template())
+LOGGERS = choices("logger")
 FACTORS = {
     "task": TASKS,
-    "accelerator": ["auto", "cpu", "gpu", "mps", "tpu"],
-    "strategy": ["auto", "ddp", "fsdp2", "fsdp", "deepspeed_stage_2", "deepspeed_stage_3", "deepspeed_stage_3_offload"],
-    "precision": ["32-true", "bf16-mixed", "bf16-true", "16-mixed", "64-true", "transformer-engine"],
-    "csv": [True, False],
-    "tensorboard": [True, False],
-    "wandb": [True, False],
-    "mlflow": [True, False],
-    "ci": ["github", "gitlab", "none"],
-    "container": ["docker", "none"],
-    "license": ["none", "MIT", "Apache-2.0", "BSD-3-Clause"],
+    **{name: choices(name) for name in ("accelerator", "strategy", "precision")},
+    **{name: [True, False] for name in LOGGERS},
+    **{name: choices(name) for name in ("ci", "container", "license")},
 }
-LOGGERS = ("csv", "tensorboard", "wandb", "mlflow")
 SMALL = {
     "image_classification": ["--model.backbone=test_resnet", "--data.batch_size=8"],
     "language_modeling": ["--model.depth=2", "--model.dim=32", "--data.batch_size=4"],
@@ -49,7 +45,7 @@ def valid(row: dict[str, Any]) -> bool:
 
 CONSTRAINTS = [
     {"operator": "fn", "requires": names, "evaluate": lambda row, names=names: valid({n: row[n] for n in names})}
-    for names in (["accelerator", "strategy"], ["accelerator", "strategy", "precision"], list(LOGGERS))
+    for names in (["accelerator", "strategy"], ["accelerator", "strategy", "precision"], LOGGERS)
 ]
 ROWS = [{name: row[name] for name in FACTORS} for row in make(FACTORS, constraints=CONSTRAINTS)]
 
@@ -87,11 +83,13 @@ def test_project_trains(number: int, tmp_path: Path, render: Any) -> None:
     assert project.run("fit", "--run", "short", *machine, *small, *limits) is None
     for command in ("validate", "test", "predict"):
         assert project.run(command, "--trainer.limit_test_batches=2", "--trainer.limit_predict_batches=2") is None
+    result = project.result("short")
+    assert all(value == value for value in result.values())  # no nan
     assert project.run("fit", "-c", "preset/debug", *machine, *small) is None
     for command in ("validate", "test", "predict"):
         assert project.run(command, "-c", "preset/debug", "--run", "short") is None
     run = tmp_path / "project" / "runs" / "short"
-    assert all(value == value for value in project.result("short").values())  # no nan
+    assert project.result("short") == result  # fast_dev_run writes nothing
     assert (run / "metrics.csv").exists() == row["csv"]
     assert bool(list(run.glob("events.out.*"))) == row["tensorboard"]
     assert bool(list(run.glob("wandb/offline-run-*/*.wandb"))) == row["wandb"]
@@ -100,3 +98,43 @@ def test_project_trains(number: int, tmp_path: Path, render: Any) -> None:
         run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True
     )
     assert model.hparams
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_overfitting_a_batch_works(task: str, render: Any, tmp_path: Path) -> None:
+    """`-c preset/overfit`, as the project's README shows it, brings the loss on one batch near its floor."""
+    project = Project(render(tmp_path / "project", task=task, project_name=f"Overfit {task}", logger=["csv"]))
+    readme = (project.folder / "README.md").read_text()
+    shown = re.search(r"`-c (preset/overfit[^`]*)`", readme)
+    assert shown
+    assert project.run("fit", "--run", "one", "-c", *shown[1].split()) is None
+    with (project.folder / "runs" / "one" / "metrics.csv").open() as file:
+        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert min(losses[-5:]) < 0.1 * losses[0], losses
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_compiled_network_keeps_its_keys(
+    task: str, render: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--model.compile true` compiles, and its checkpoint loads where nothing is; the backend makes no difference."""
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(compile_eagerly(self)))
+    project = Project(render(tmp_path / "project", task=task, project_name=f"Compiled {task}", logger=["csv"]))
+    limits = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--trainer.limit_val_batches=2"]
+    assert project.run("fit", "--run", "short", "--model.compile=true", *SMALL[task], *limits) is None
+    assert compiled
+    path = project.folder / "runs" / "short" / "checkpoints" / "last.ckpt"
+    model = project.imported("model").Model(**plain(torch.load(path, weights_only=True)["hyper_parameters"]))
+    assert list(model.state_dict()) == list(torch.load(path, weights_only=True)["state_dict"])
+
+
+def compile_eagerly(module: torch.nn.Module) -> torch.nn.Module:
+    module._compiled_call_impl = torch.compile(module._call_impl, backend="aot_eager")
+    return module
+
+
+def plain(hparams: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in hparams.items() if name not in ("_instantiator", "compile")}

@@ -9,6 +9,7 @@ import warnings
 from argparse import ArgumentError
 from difflib import get_close_matches
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from ..data import DataModule
 from ..model import Model
 from . import UserError
-from .main import RANK
+from .main import FIRST
 
 # Lightning 2.6 calls what torch 2.15 deprecates; and the run's folder is new, whichever logger came first.
 warnings.filterwarnings("ignore", ".*LeafSpec|Experiment logs directory")
@@ -27,8 +28,8 @@ logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda reco
 CALLBACKS = {"checkpoint": ModelCheckpoint, "early_stopping": EarlyStopping, "lr_monitor": LearningRateMonitor}
 # What the data knows, the model is told: a parameter of the model that is named like a property of
 # the datamodule is filled from it, and travels in the checkpoint.
-PARAMETERS = Model.__init__.__annotations__
-FACTS = [name for name in PARAMETERS if isinstance(vars(DataModule).get(name), property | cached_property)]
+PARAMETERS = signature(Model).parameters
+FACTS = [name for name in PARAMETERS if isinstance(getattr(DataModule, name, None), property | cached_property)]
 STRICT: Any = {"exit_on_error": False, "allow_abbrev": False}
 
 
@@ -38,6 +39,8 @@ class CLI(LightningCLI):
     Raises:
         UserError: for a key, a value, data or a checkpoint that cannot be used.
     """
+
+    trainer: Any
 
     def __init__(self, run_dir: Path, args: list[str]) -> None:
         self.run_dir = run_dir
@@ -57,7 +60,7 @@ class CLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         config = parser.parse_args(args)
         options: Any = config[args[0]]
-        if args[0] == "fit" and RANK == 0 and self.run_dir.exists():
+        if args[0] == "fit" and FIRST and self.run_dir.exists():
             raise UserError(f"{self.run_dir} exists: choose another --run, or remove the folder")
         if args[0] != "fit":  # evaluation leaves the training's records as they are
             options.ckpt_path = options.ckpt_path or best_checkpoint(self.run_dir / "checkpoints/last.ckpt")
@@ -65,7 +68,7 @@ class CLI(LightningCLI):
         self.hparams = load(options.ckpt_path).get("hyper_parameters", {}) if options.ckpt_path else {}
         if unknown := self.hparams.keys() - {*PARAMETERS, "_instantiator"}:
             raise UserError(f"{options.ckpt_path} is of another model: this one has no {', '.join(sorted(unknown))}")
-        self.saved_config = self._parser(args[0]).dump(options)
+        self.saved_config = re.sub(r"^ckpt_path: .*\n", "", self._parser(args[0]).dump(options), flags=re.MULTILINE)
         text = parser.dump(config).replace("{run_dir}", str(self.run_dir)).replace("{run}", self.run_dir.name)
         self.config = parser.parse_string(text)
 
@@ -77,19 +80,20 @@ class CLI(LightningCLI):
         for name in FACTS:
             here = self.model.hparams[name]
             if (there := self.hparams.get(name, here)) != here:
-                raise UserError(f"the checkpoint was trained with {name} {there}, the data has {here}")
+                raise UserError(f"the checkpoint was trained with {name} {there!s:.99}, the data has {here!s:.99}")
 
     def save_config(self, trainer: Any, module: Any) -> None:
-        if RANK == 0 and not trainer.fast_dev_run:
+        if trainer.is_global_zero and not trainer.fast_dev_run:
             self.run_dir.mkdir(parents=True, exist_ok=True)
             (self.run_dir / "config.yaml").write_text(self.saved_config)
 
     def after_fit(self) -> None:
-        if RANK == 0 and (best := getattr(self.trainer.checkpoint_callback, "best_model_path", "")):
-            print(f"run   {self.run_dir}\nbest  {Path(best).name}\nnext  {self.parser.prog} test")
+        if self.trainer.is_global_zero and (best := getattr(self.trainer.checkpoint_callback, "best_model_path", "")):
+            print(f"run   {self.run_dir}\nbest  {Path(best).name}")
+            print(f"next  {self.parser.prog} test --run {self.run_dir.name}")
 
     def after_test(self) -> None:
-        if RANK == 0:
+        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
             path = (self.run_dir / str(self.subcommand)).with_suffix(".json")
             path.write_text(json.dumps(self.trainer.callback_metrics, default=float, indent=2) + "\n")
             print(f"saved to {path}")
@@ -100,16 +104,20 @@ class CLI(LightningCLI):
         """Write the columns that `predict_step` returns: a row for a sample, a file for a rank."""
         batches: Any = self.trainer.predict(**kwargs)
         columns = [[c.tolist() if isinstance(c, torch.Tensor) else c for c in batch.values()] for batch in batches]
-        path = self.run_dir / (f"predictions-{RANK}.csv" if self.trainer.world_size > 1 else "predictions.csv")
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows([batches[0], *(row for batch in columns for row in zip(*batch, strict=True))])
-        print(f"saved to {path}")
+        rank = f"-{self.trainer.global_rank}" if self.trainer.world_size > 1 else ""
+        if not self.trainer.fast_dev_run:
+            with (path := self.run_dir / f"predictions{rank}.csv").open("w", newline="") as file:
+                csv.writer(file).writerows([batches[0], *(r for batch in columns for r in zip(*batch, strict=True))])
+            print(f"saved to {path}")
 
 
 def load(path: str | Path) -> dict:
-    """A checkpoint with its tensors left on disk; nothing for a sharded one, which is a folder."""
+    """A checkpoint with its tensors left on disk; of fsdp2's folder what is beside them, of DeepSpeed's nothing."""
+    file = Path(path) / "meta.pt" if Path(path).is_dir() else Path(path)
+    if file != Path(path) and not file.exists():
+        return {}
     try:
-        return {} if Path(path).is_dir() else torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds
         raise UserError(f"{path} cannot be read: it is missing, cut short, or no checkpoint") from error
 

@@ -18,15 +18,15 @@ def make_loader(dataset: Any, data: Any, train: bool = False) -> DataLoader:
             machine and at most 8; none for data in memory, where they would only cost.
         train: shuffle, and drop a last batch that is not full, which would unsettle batch norm.
     """
-    trainer, workers = data.trainer, data.hparams.num_workers
+    trainer, workers, size = data.trainer, data.hparams.num_workers, data.hparams.batch_size
     if workers is None:
         ranks = getattr(trainer and trainer.strategy, "num_processes", 1)
         workers = 0 if dataset.in_memory else max(1, min(8, (os.cpu_count() or 1) // ranks))
     return DataLoader(
         dataset,
-        batch_size=data.hparams.batch_size,
+        batch_size=size,
         shuffle=train,
-        drop_last=train and len(dataset) >= data.hparams.batch_size,
+        drop_last=train and len(dataset) >= size * getattr(trainer, "world_size", 1),
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=isinstance(trainer and trainer.accelerator, CUDAAccelerator),  # it helps CUDA alone

@@ -23,13 +23,15 @@ configurations for -c, besides your own files:
 # Nothing here imports torch, so that the help above, and some mistakes, answer at once.
 import argparse
 import os
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
 
 from . import UserError
 
-RANK = next((int(os.environ[name]) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK") if name in os.environ), 0)
+# The one process that speaks; SLURM's variables stay those of the job in what is started by hand in it.
+FIRST = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
 
 def main() -> None:
@@ -47,14 +49,14 @@ def main() -> None:
 
         CLI(run_dir, args)
     except UserError as error:  # a loader's worker puts a traceback before the message
-        sys.exit(f"{prog}: error: {str(error).splitlines()[-1]}" if RANK == 0 else 1)
+        sys.exit(f"{prog}: error: {str(error).splitlines()[-1]}" if FIRST else 1)
 
 
 def find_configs() -> Path:
     """The `configs` folder: of the working directory, the installed package, or the checkout."""
     package = Path(__file__).parents[1]
     folders = (Path("configs"), package / "configs", package.parents[1] / "configs")
-    return next(folder for folder in folders if (folder / "trainer.yaml").is_file())
+    return next((folder for folder in folders if (folder / "trainer.yaml").is_file()), folders[0])
 
 
 def compose(args: list[str], configs: Path) -> tuple[Path, list[str]]:
@@ -63,8 +65,8 @@ def compose(args: list[str], configs: Path) -> tuple[Path, list[str]]:
     parser.add_argument("--run")
     parser.add_argument("-c", "--config", action="append", default=[])
     known, rest = parser.parse_known_args(args[1:])
-    if known.run is not None and known.run != Path(known.run).name:
-        raise UserError(f"--run {known.run!r}: a run's name is one folder's name, in runs")
+    if not re.fullmatch(r"\w[\w.=+-]*", known.run or "none"):
+        raise UserError(f"--run {known.run!r}: a run's name is a folder's, of letters, digits and . _ = + -")
     if args[0] == "fit" or {"-h", "--help"} & set(rest):
         run_dir = Path("runs") / (known.run or fresh_name(known.config))
         layers = [configs / "trainer.yaml", configs / "base.yaml"]

@@ -5,6 +5,7 @@ import math
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -17,7 +18,12 @@ def adamw_warmup_cosine(
     Weight decay spares vectors: biases, norms and scales. The warm-up takes `warmup_steps`
     optimizer steps, and at most a tenth of the run; a run without an end does not decay.
     """
-    matrices, vectors = ([p for p in module.parameters() if (p.ndim < 2) == flat] for flat in (False, True))
+    # fsdp has flattened the parameters by now, so the shape alone does not tell.
+    weights = {
+        id(m.weight) for m in module.modules() if isinstance(m, nn.Linear | nn.Embedding | nn.modules.conv._ConvNd)
+    }
+    matrices = [p for p in module.parameters() if p.ndim > 1 or id(p) in weights]
+    vectors = [p for p in module.parameters() if p.ndim < 2 and id(p) not in weights]
     groups = [(weight_decay, matrices), (0.0, vectors)]
     optimizer = AdamW([{"params": ps, "weight_decay": decay} for decay, ps in groups if ps], lr=lr)
     total = module.trainer.estimated_stepping_batches

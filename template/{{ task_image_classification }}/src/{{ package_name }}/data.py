@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.utils.data import DataLoader, Dataset, Subset
-from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS, ImageFolder
 from torchvision.transforms import v2
 
 from .harness import UserError
@@ -68,9 +68,17 @@ class DataModule(LightningDataModule):
     def class_names(self) -> list[str]:
         return self.names if self.splits else []
 
+    @cached_property
+    def new_images(self) -> list[str]:
+        """The images of `predict_path`, a folder or a single one."""
+        path = Path(self.hparams.predict_path or "")
+        found = [str(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in IMG_EXTENSIONS]
+        return [] if self.hparams.predict_path is None else found or [str(path)]
+
     def prepare_data(self) -> None:
         """Open every file once, so that a broken one shows before training, not in its midst."""
-        for image in (image for images, _ in self.splits.values() for image in images if isinstance(image, str)):
+        named = [] if self.hparams.hub else [image for images, _ in self.splits.values() for image in images]
+        for image in (image for image in named + self.new_images if isinstance(image, str)):
             read_image(image, check=True)
 
     def setup(self, stage: str) -> None:
@@ -82,9 +90,8 @@ class DataModule(LightningDataModule):
         self.train = ImageDataset(*self.splits["train"], v2.Compose([*fit[:2], *vary, *fit[2:]]))
         self.val = ImageDataset(*self.splits["val"], plain)
         self.test = self.predict = ImageDataset(*self.splits["test"], plain)
-        if hp.predict_path is not None:
-            paths = [str(path) for path in sorted(Path(hp.predict_path).rglob("*.*"))] or [hp.predict_path]
-            self.predict = ImageDataset(paths, [-1] * len(paths), plain)
+        if self.new_images:
+            self.predict = ImageDataset(self.new_images, [-1] * len(self.new_images), plain)
 
     def train_dataloader(self) -> DataLoader:
         return make_loader(self.train, self, train=True)

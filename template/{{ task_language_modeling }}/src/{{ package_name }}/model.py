@@ -1,5 +1,6 @@
 """A language model: a small decoder-only transformer. Yours: updates of the template leave it alone."""
 
+import math
 from typing import Any
 
 import torch
@@ -82,7 +83,7 @@ class Model(LightningModule):
         """Nats per token (B,) and bits per byte (B,) of windows (B, T + 1), of which the last T are predicted."""
         logits = self(tokens[:, :-1].long()).float().transpose(1, 2)  # (B, T, V) -> (B, V, T)
         nats = F.cross_entropy(logits, tokens[:, 1:].long(), reduction="none").mean(dim=1)
-        return nats, nats.exp().log2() / self.hparams.bytes_per_token  # log2 of e ** nats
+        return nats, nats / math.log(2) / self.hparams.bytes_per_token
 
 
 class Transformer(nn.Module):

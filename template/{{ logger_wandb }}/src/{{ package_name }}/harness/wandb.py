@@ -19,6 +19,6 @@ class WandbLogger(loggers.WandbLogger):
     """
 
     def __init__(self, project: str, name: str, save_dir: str, **kwargs: Any) -> None:
-        if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False):
+        if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
             kwargs["mode"] = "offline"  # Lightning's own `offline` sets a variable that is read no more
         super().__init__(project=project, name=name, save_dir=save_dir, **kwargs)

@@ -132,8 +132,8 @@ def find(frame: pd.DataFrame, known: list[list[str]], reason: str = "") -> np.nd
 
 
 def scale(column: pd.Series) -> list[float]:
-    """Mean and standard deviation."""
-    return [float(column.mean()), float(column.std())]
+    """Mean and standard deviation, in the digits that all machines agree on."""
+    return [float(f"{value:.9g}") for value in (column.mean(), column.std())]
 
 
 def standardise(values: pd.DataFrame, scales: list[list[float]]) -> np.ndarray:
