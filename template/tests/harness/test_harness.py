@@ -3,14 +3,18 @@
 
 import importlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Callback
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
@@ -94,7 +98,7 @@ def test_preset_trains(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["fit", "--trainer.max_epoch", "3"], "did you mean trainer.max_epochs?"),
         (["fit", "--model.lr", "fast"], "Parser key \"model.lr\": Expected a <class 'float'>"),
         (["fit", "-c", "nowhere"], "File does not exist"),
-        (["fit", "--run", "a/b"], "one folder's name"),
+        (["fit", "--run", "a/b"], "a run's name is a folder's"),
         (["test"], "`fit` makes one"),
         (["train"], "use fit, validate, test or predict"),
     ],
@@ -109,13 +113,45 @@ def test_mistakes_are_one_line(args: list[str], message: str, tmp_path: Path, mo
     assert not list(tmp_path.iterdir())
 
 
-def test_run_is_not_overwritten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is taken is refused, and the run stays as it is."""
+def test_finished_run_stays(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    """A run that is finished says so, and stays as it is."""
     monkeypatch.chdir(folder)
     before = {path: path.stat().st_mtime for path in (folder / "runs" / "first").rglob("*")}
-    with pytest.raises(SystemExit, match="exists: choose another --run"):
-        command(monkeypatch, "fit", "--run", "first", *QUICK)
+    command(monkeypatch, "fit", "--run", "first", *QUICK)
+    assert "is finished" in capsys.readouterr().out
     assert before == {path: path.stat().st_mtime for path in (folder / "runs" / "first").rglob("*")}
+
+
+class Stopper(Callback):
+    """Sends this process SIGTERM in the midst of the step that STOP_AT names."""
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        if str(trainer.global_step + 1) == os.environ.get("STOP_AT"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_stopped_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped twice and started again, a run ends with the weights, optimizer and metrics of one left alone."""
+    monkeypatch.chdir(tmp_path)
+    args = [f"--trainer.callbacks+={__name__}.Stopper", "--trainer.log_every_n_steps=1", "--trainer.max_epochs=2"]
+    args = [*args, "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1", *QUICK[4:], *ONE_PROCESS]
+    command(monkeypatch, "fit", "--run", "alone", *args)
+    for step in ("2", "4"):
+        monkeypatch.setenv("STOP_AT", step)
+        with pytest.raises(SystemExit) as ended:
+            command(monkeypatch, "fit", "--run", "stopped", *args)
+        assert ended.value.code == 75
+    monkeypatch.delenv("STOP_AT")
+    command(monkeypatch, "fit", "--run", "stopped", *args)
+    alone, stopped = (
+        torch.load(tmp_path / "runs" / name / "checkpoints" / "last.ckpt", weights_only=True)
+        for name in ("alone", "stopped")
+    )
+    for part in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
+        torch.testing.assert_close(stopped[part], alone[part], rtol=0, atol=0)
+    for name in ("metrics.csv", "fit.json"):
+        files = [tmp_path / "runs" / run / name for run in ("alone", "stopped")]
+        assert not files[0].exists() or files[0].read_text() == files[1].read_text()
 
 
 def test_foreign_checkpoint_is_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

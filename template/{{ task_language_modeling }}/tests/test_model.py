@@ -159,7 +159,7 @@ def test_token_file(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "a"}\n{"txt": "b"}\n', "a.jsonl: line 2 takes"),
         ("a.jsonl", b'{"text": "a"}\n{"text": 1}\n', "a.jsonl: line 2 takes"),
         ("a.jsonl", b'{"text": "a"}\n{"text\n', "a.jsonl: line 2 takes"),
-        ("a.npy", b"no array", "a.npy: numpy.load fails"),
+        ("a.npy", b"no array", "a.npy: it cannot be read"),
         (".hidden", b"text", "no such file or folder, or no text in it"),
     ],
 )

@@ -41,9 +41,9 @@ def batch_of(data: Any, split: str) -> dict:
     return next(iter(getattr(data, f"{split}_dataloader")()))
 
 
-@pytest.mark.parametrize(("dataset", "shape"), [("breast_cancer", (64, 2)), ("diabetes", (64,))])
+@pytest.mark.parametrize(("dataset", "shape"), [("breast_cancer", (64, 2)), ("diabetes", (64, 1))])
 def test_outputs_and_predictions_have_a_row_each(dataset: str, shape: tuple) -> None:
-    """A batch gives logits (B, classes), or numbers (B,), and equally long columns of predictions."""
+    """A batch gives logits (B, classes), or numbers (B, 1), and equally long columns of predictions."""
     data = DataModule(dataset=dataset)
     batch, model = batch_of(data, "train"), build(data).eval()
     assert model(batch["numbers"], batch["categories"]).shape == shape

@@ -7,3 +7,7 @@ class UserError(ValueError):
 
     The message is one line that says the rule, the value it got, and the fix.
     """
+
+
+class Preempted(Exception):  # noqa: N818
+    """Training was asked to stop, and has saved all; exit code 75, "try again later" of sysexits.h."""

@@ -5,31 +5,38 @@ import csv
 import json
 import logging
 import re
+import shutil
 import warnings
 from argparse import ArgumentError
 from difflib import get_close_matches
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ..data import DataModule
 from ..model import Model
 from . import UserError
-from .main import FIRST
+from .main import FIRST, Plan
+from .runs import Run, best_checkpoint, load, newest_checkpoint
 
-# Lightning 2.6 calls what torch 2.15 deprecates; and the run's folder is new, whichever logger came first.
-warnings.filterwarnings("ignore", ".*LeafSpec|Experiment logs directory")
+# Lightning 2.6 calls what torch 2.15 deprecates; and a run that goes on has checkpoints.
+warnings.filterwarnings("ignore", ".*LeafSpec|Checkpoint directory .* exists and is not empty")
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "Tip:" not in record.msg)
 CALLBACKS = {"checkpoint": ModelCheckpoint, "early_stopping": EarlyStopping, "lr_monitor": LearningRateMonitor}
 # What the data knows, the model is told: a parameter of the model that is named like a property of
 # the datamodule is filled from it, and travels in the checkpoint.
 PARAMETERS = signature(Model).parameters
 FACTS = [name for name in PARAMETERS if isinstance(getattr(DataModule, name, None), property | cached_property)]
+CHANGEABLE = ["_instantiator", "num_workers", "path", "hub", "predict_path", "compile"]  # while a run goes on
+LOWEST = dict.fromkeys(("batch_size", "image_size", "context", "dim", "width", "depth", "heads", "vocab_size"), 1)
+LOWEST |= dict.fromkeys(("num_workers", "lr", "weight_decay", "warmup_steps", "dropout", "blocks", "split_seed"), 0)
+LOWEST |= {"accumulate_grad_batches": 1, "bytes_per_token": 0.01, "augment": 0, "seed_everything": 0}
 STRICT: Any = {"exit_on_error": False, "allow_abbrev": False}
 
 
@@ -41,36 +48,56 @@ class CLI(LightningCLI):
     """
 
     trainer: Any
+    datamodule: Any
 
-    def __init__(self, run_dir: Path, args: list[str]) -> None:
-        self.run_dir = run_dir
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.run_dir = plan, plan.run_dir
         torch.set_float32_matmul_precision("high")  # TF32 on NVIDIA GPUs; nothing changes elsewhere
+        fresh = not self.run_dir.exists()
         try:
-            defaults = {"callbacks": LambdaCallback(on_fit_start=self.save_config)}  # once the data is found good
-            super().__init__(Model, DataModule, None, trainer_defaults=defaults, parser_kwargs=STRICT, args=args)
+            super().__init__(Model, DataModule, None, parser_kwargs=STRICT, args=plan.args)
         except ArgumentError as error:
-            raise UserError(explain(error, list(self._parser(args[0]).get_defaults().keys()))) from error
+            raise UserError(explain(error, list(self._parser(plan.args[0]).get_defaults().keys()))) from error
+        except Exception:
+            if fresh and FIRST and not any(self.run_dir.glob("checkpoints/*.ckpt")):
+                shutil.rmtree(self.run_dir, ignore_errors=True)  # nothing to go on with
+            raise
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         for name, callback in CALLBACKS.items():
             parser.add_lightning_class_args(callback, name)
         for name in FACTS:
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+        parser.add_argument("--weights", type=str | None, default=None, help="fit: a checkpoint to start from")
+        parser.add_argument("--new_head", type=bool, default=False, help="leave out weights of another size")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         config = parser.parse_args(args)
-        options: Any = config[args[0]]
-        if args[0] == "fit" and FIRST and self.run_dir.exists():
-            raise UserError(f"{self.run_dir} exists: choose another --run, or remove the folder")
-        if args[0] != "fit":  # evaluation leaves the training's records as they are
+        options, fit = config[args[0]], args[0] == "fit"
+        for key, value in vars(options.as_flat()).items():
+            if value == "" and key in ("ckpt_path", "weights", "data.path", "data.hub", "data.predict_path"):
+                raise UserError(f"--{key} is empty: name a file or folder, or leave it out")
+            if (low := LOWEST.get(key.rpartition(".")[2])) is not None and value is not None and value < low:
+                raise UserError(f"{key} is a number from {low}, not {value}")
+        if fit and options.ckpt_path:
+            raise UserError("fit goes on by --run NAME, or starts from --weights PATH; ckpt_path is for evaluation")
+        if not fit:  # evaluation leaves the training's records as they are
             options.ckpt_path = options.ckpt_path or best_checkpoint(self.run_dir / "checkpoints/last.ckpt")
             options.trainer.logger = False
-        self.hparams = load(options.ckpt_path).get("hyper_parameters", {}) if options.ckpt_path else {}
+        elif not self.plan.restart and not options.trainer.fast_dev_run:
+            options.ckpt_path, self.checkpoint = newest_checkpoint(self.run_dir / "checkpoints")
+        self.checkpoint = load(options.ckpt_path) if options.ckpt_path else {}
+        self.hparams = self.checkpoint.get("hyper_parameters", {})
         if unknown := self.hparams.keys() - {*PARAMETERS, "_instantiator"}:
             raise UserError(f"{options.ckpt_path} is of another model: this one has no {', '.join(sorted(unknown))}")
-        self.saved_config = re.sub(r"^ckpt_path: .*\n", "", self._parser(args[0]).dump(options), flags=re.MULTILINE)
-        text = parser.dump(config).replace("{run_dir}", str(self.run_dir)).replace("{run}", self.run_dir.name)
-        self.config = parser.parse_string(text)
+        for part, there in (("model", self.hparams), ("data", self.checkpoint.get("datamodule_hyper_parameters", {}))):
+            for name, value in there.items() if fit else []:
+                if name not in CHANGEABLE and (new := options[part].get(name, value)) != value:
+                    raise UserError(f"{self.run_dir} has {part}.{name}={value}, not {new}: choose another --run")
+        saved = re.sub(r"^ckpt_path: .*\n", "", self._parser(args[0]).dump(options), flags=re.MULTILINE)
+        names = {"{id}": token_hex(4), "{run_dir}": str(self.run_dir), "{run}": self.run_dir.name}
+        self.saved_config = f"{self.plan.command}\n{saved}".replace("{id}", names["{id}"])
+        self.config = parser.parse_string(re.sub(r"\{(id|run|run_dir)\}", lambda m: names[m[0]], parser.dump(config)))
 
     def before_instantiate_classes(self) -> None:
         parser, trainer = self._parser(self.subcommand), self.config[str(self.subcommand)].trainer
@@ -82,18 +109,39 @@ class CLI(LightningCLI):
             if (there := self.hparams.get(name, here)) != here:
                 raise UserError(f"the checkpoint was trained with {name} {there!s:.99}, the data has {here!s:.99}")
 
-    def save_config(self, trainer: Any, module: Any) -> None:
-        if trainer.is_global_zero and not trainer.fast_dev_run:
-            self.run_dir.mkdir(parents=True, exist_ok=True)
-            (self.run_dir / "config.yaml").write_text(self.saved_config)
+    def before_fit(self) -> None:
+        if self.trainer.checkpoint_callback and not self.trainer.fast_dev_run:
+            run = Run(self.run_dir, self.saved_config, self.checkpoint, self.plan.restart)
+            self.trainer.callbacks.insert(0, run)  # what the others log for a step comes after it is saved
+            prepare = self.datamodule.prepare_data
+            self.datamodule.prepare_data = lambda: (prepare(), run.open(self.trainer))  # the data is good by then
+            if self.checkpoint and FIRST:
+                print(f"run   {self.run_dir} goes on after step {self.checkpoint['global_step']}")
+        if path := self.config.fit.weights if not self.checkpoint else None:
+            self.load_weights(path)
+
+    def load_weights(self, path: str) -> None:
+        """Start from the weights of a checkpoint, but for those that are missing in it or of another shape."""
+        there, own = load(path).get("state_dict", {}), self.model.state_dict()
+        same = {name: there[name] for name, w in own.items() if name in there and there[name].shape == w.shape}
+        if new := sorted(own.keys() - same.keys()):
+            if not self.config.fit.new_head:
+                raise UserError(
+                    f"{path} lacks {new[0]} or has it in another shape: add --new_head true to begin it anew"
+                )
+            print(f"new   {', '.join(new)}")
+        self.model.load_state_dict(same, strict=False)
 
     def after_fit(self) -> None:
+        if bad := [name for name, value in self.trainer.callback_metrics.items() if not value.isfinite().all()]:
+            raise UserError(f"training diverged: {bad[0]} is not finite; lower model.lr, or see the README")
+        self.after_test()
         if self.trainer.is_global_zero and (best := getattr(self.trainer.checkpoint_callback, "best_model_path", "")):
             print(f"run   {self.run_dir}\nbest  {Path(best).name}")
             print(f"next  {self.parser.prog} test --run {self.run_dir.name}")
 
     def after_test(self) -> None:
-        if self.trainer.is_global_zero and not self.trainer.fast_dev_run:
+        if self.trainer.is_global_zero and self.run_dir.exists() and not self.trainer.fast_dev_run:
             path = (self.run_dir / str(self.subcommand)).with_suffix(".json")
             path.write_text(json.dumps(self.trainer.callback_metrics, default=float, indent=2) + "\n")
             print(f"saved to {path}")
@@ -109,24 +157,6 @@ class CLI(LightningCLI):
             with (path := self.run_dir / f"predictions{rank}.csv").open("w", newline="") as file:
                 csv.writer(file).writerows([batches[0], *(r for batch in columns for r in zip(*batch, strict=True))])
             print(f"saved to {path}")
-
-
-def load(path: str | Path) -> dict:
-    """A checkpoint with its tensors left on disk; of fsdp2's folder what is beside them, of DeepSpeed's nothing."""
-    file = Path(path) / "meta.pt" if Path(path).is_dir() else Path(path)
-    if file != Path(path) and not file.exists():
-        return {}
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises many kinds
-        raise UserError(f"{path} cannot be read: it is missing, cut short, or no checkpoint") from error
-
-
-def best_checkpoint(last: Path) -> str:
-    """The best checkpoint by the record of the last one, or that itself."""
-    states = load(last).get("callbacks", {})
-    names = [Path(states[key]["best_model_path"]).name for key in states if key.startswith("ModelCheckpoint")]
-    return str(next((last.with_name(name) for name in names if last.with_name(name).is_file()), last))
 
 
 def explain(error: Exception, keys: list[str]) -> str:

@@ -133,11 +133,17 @@ def read_folder(root: Path) -> tuple[dict[str, tuple[Any, list[int]]], list[str]
     splits = [name for name in ("train", "val", "test") if (root / "train").is_dir() and (root / name).is_dir()]
     try:
         folders = {name or "train": ImageFolder(str(root / name)) for name in splits or [""]}
-    except FileNotFoundError as error:  # no folder, no class in it, or a class without images
+    except OSError as error:  # no folder, no class in it, or a class without images
         raise UserError(
             f"data.path={root} takes CLASS/*.png or train/CLASS/*.png: {error}".replace("\n", " ")
         ) from error
     names = folders["train"].classes
+    if odd := [p.name for p in root.iterdir() if splits and p.is_dir() and p.name not in (*splits, "val", "test")]:
+        raise UserError(
+            f"data.path={root}: beside train there are val and test, not {odd[0]}; rename it or move it away"
+        )
+    if len(names) < 2:
+        raise UserError(f"data.path={root} has one class, {names[0]}: add a folder for another")
     if other := [name for name, folder in folders.items() if folder.classes != names]:
         raise UserError(f"data.path={root}: {other[0]} has the classes {folders[other[0]].classes}, train has {names}")
     return {name: ([path for path, _ in folder.samples], folder.targets) for name, folder in folders.items()}, names
@@ -168,6 +174,13 @@ def read_image(item: str | dict | Image.Image, check: bool = False) -> Any:
     """The RGB image of a path, a Hub row, or an image; `check` looks at the file alone."""
     try:
         image = Image.open(item) if isinstance(item, str) else item["image"] if isinstance(item, dict) else item
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(f"{image.mode} has more than 8 bits in a channel")  # which convert would clip to white
         return image.verify() if check else image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for a broken file
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+    ) as error:  # what Pillow raises for a broken file
         raise UserError(f"{item} is no readable image: replace it, or take it out") from error

@@ -53,7 +53,11 @@ class Model(LightningModule):
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.hparams.pretrained:
-            timm.models.load_pretrained(self.net, num_classes=len(self.hparams.class_names))
+            try:
+                timm.models.load_pretrained(self.net, num_classes=len(self.hparams.class_names))
+            except Exception as error:  # offline, or no weights are published for it
+                reason = str(error).splitlines()[0]
+                raise UserError(f"model.pretrained=true, but {self.hparams.backbone}: {reason}") from error
 
     def configure_model(self) -> None:
         if self.hparams.compile:

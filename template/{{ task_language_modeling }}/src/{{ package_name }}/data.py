@@ -101,6 +101,10 @@ class Windows(list):
 
     def __init__(self, split: str, documents: Documents, context: int, vocab_size: int) -> None:
         names, texts = zip(*documents)
+        if len(kinds := {str(text.dtype) for text in texts}) > 1:
+            raise UserError(
+                f"{split} mixes token ids of {' and '.join(sorted(kinds))}: one kind alone; convert the others"
+            )
         tokens = texts[0] if len(texts) == 1 else np.concatenate(texts, dtype=texts[0].dtype, casting="no")
         if not 0 < context < len(tokens):
             raise UserError(f"set data.context={context} from 1 to below {split}'s {len(tokens)} tokens, or add text")
@@ -128,8 +132,8 @@ def read(path: Path, pattern: str = "**/*") -> dict[str, Documents]:
                 documents.append((str(file), encode(file.read_bytes().decode())))
         except UnicodeDecodeError as error:
             raise UserError(f"{file}, byte {error.start}: text is in UTF-8; convert it, or take it out") from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            rule = f'line {line} takes {{"text": "..."}}' if file.suffix == ".jsonl" else "numpy.load fails"
+        except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+            rule = f'line {line} takes {{"text": "..."}}' if file.suffix == ".jsonl" else "it cannot be read"
             raise UserError(f"{file}: {rule}; correct it, or take it out") from error
     return splits
 

@@ -72,8 +72,8 @@ class Model(LightningModule):
 
     def step(self, batch: dict, split: str) -> Tensor:
         nats, bits = self.losses(batch["tokens"])
-        metrics = {f"{split}/loss": nats.mean(), f"{split}/bits_per_byte": bits.mean()}
-        self.log_dict(metrics, prog_bar=True, sync_dist=split != "train", batch_size=len(nats))
+        self.log(f"{split}/loss", nats.mean(), prog_bar=True, sync_dist=split != "train", batch_size=len(nats))
+        self.log(f"{split}/bits_per_byte", bits.mean(), sync_dist=split != "train", batch_size=len(nats))
         return nats.mean()
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningDataModule
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from torch.utils.data import DataLoader
 
+from .harness import UserError
 from .harness.loading import make_loader
 from .harness.tables import Rows, assign_roles, find, read_table, refuse, require, scale, split_rows, standardise, typed
 
@@ -80,7 +81,10 @@ class DataModule(LightningDataModule):
     @cached_property
     def columns(self) -> list[str]:
         columns = self.rows["train"].drop(columns=self.hparams.target)
-        return [name for name in columns if name not in self.numeric or columns[name].nunique() > 1]
+        names = [name for name in columns if name not in self.numeric or columns[name].nunique() > 1]
+        if not columns[names].notna().any(axis=None):
+            raise UserError("no column to learn from: see data.numeric, data.categorical and data.ignore")
+        return names
 
     @cached_property
     def scales(self) -> list[list[float]]:

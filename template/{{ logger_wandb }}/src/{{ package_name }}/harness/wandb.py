@@ -14,11 +14,12 @@ class WandbLogger(loggers.WandbLogger):
     Args:
         project: W&B's project.
         name: the run's name there.
+        id: by which a run that goes on is known; W&B never takes one twice.
         save_dir: the folder that holds `wandb/`.
         kwargs: see `lightning.pytorch.loggers.WandbLogger`.
     """
 
-    def __init__(self, project: str, name: str, save_dir: str, **kwargs: Any) -> None:
+    def __init__(self, project: str, name: str, save_dir: str, id: str, **kwargs: Any) -> None:
         if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
             kwargs["mode"] = "offline"  # Lightning's own `offline` sets a variable that is read no more
-        super().__init__(project=project, name=name, save_dir=save_dir, **kwargs)
+        super().__init__(project=project, name=name, save_dir=save_dir, id=id, resume="allow", **kwargs)

@@ -34,8 +34,11 @@ def read_table(path: str) -> pd.DataFrame:
     is text until `typed` makes it numbers, so that a category stays what it is in the file: 007.
     """
     try:
-        if path.endswith(".csv"):
+        if path.lower().endswith(".csv"):
             frame = pd.read_csv(path, dtype=str, skip_blank_lines=False)
+            header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+            if header.isna().any() or header.duplicated().any():
+                raise ValueError(f"each column has a name of its own, not {header.fillna('').tolist()}")
         else:
             frame = pd.read_parquet(path, dtype_backend="numpy_nullable").reset_index(drop=True)
     except (OSError, ValueError) as error:
