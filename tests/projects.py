@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,10 @@ class Project:
                 gc.collect()
         return None
 
-    def process(self, *args: str, timeout: int = 300, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the project's command as a process, by a script like the one that pip installs."""
+    def process(
+        self, *args: str, timeout: int = 300, preexec: Callable[[], None] | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the project's command as a process, by a script like the one that pip installs, in a group of its own."""
         script = self.folder / "command.py"
         script.write_text(f"from {self.package}.harness.main import main\nmain()\n")
         variables = {"PYTHONPATH": str(self.folder / "src"), "COLUMNS": "100", **environment}
@@ -66,6 +69,8 @@ class Project:
             capture_output=True,
             text=True,
             timeout=timeout,
+            start_new_session=True,
+            preexec_fn=preexec,
         )
 
     def imported(self, module: str) -> object:

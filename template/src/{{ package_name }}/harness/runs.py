@@ -138,6 +138,11 @@ class Run(Callback):
     def notice(self, number: int, frame: Any) -> None:
         self.signalled = True
 
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        if self.group is not None:  # batch norm counts by rank, but ddp alone evens it out; a checkpoint has rank 0's
+            for buffer in pl_module.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         self.due = not trainer.sanity_checking
 
