@@ -132,14 +132,50 @@ def test_foreign_checkpoints(projects: dict[str, Project], tmp_path: Path) -> No
         checkpoints[task] = project.folder / "runs" / "good" / "checkpoints" / "last.ckpt"
     for task, project in projects.items():
         other = checkpoints[TASKS[TASKS.index(task) - 1]]
-        for command in ("fit", "test", "predict"):
-            said = project.run(command, "--run", "other" if command == "fit" else "good", "--ckpt_path", str(other))
+        for command in ("fit", "validate", "test", "predict"):
+            run, option = ("other", "--weights") if command == "fit" else ("good", "--ckpt_path")
+            said = project.run(command, "--run", run, option, str(other))
             assert "is of another model" in str(said)
             assert not (project.folder / "runs" / "other").exists()
     cut = tmp_path / "cut.ckpt"
     cut.write_bytes(checkpoints["tabular"].read_bytes()[:2000])
     for path in (cut, tmp_path / "none.ckpt"):
         assert "cannot be read" in str(projects["tabular"].run("test", "--ckpt_path", str(path)))
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--model.lr=-1"], "model.lr is a number from 0"),
+        (["--data.batch_size=0"], "data.batch_size is a number from 1"),
+        (["--data.num_workers=-1"], "data.num_workers is a number from 0"),
+        (["--data.path="], "--data.path is empty"),
+        (["--trainer.max_epochs=-2"], "max_epochs"),
+        (["--trainer.devices=0"], "devices"),
+        (["--trainer.accelerator=nope"], "nope"),
+        (["--trainer.precision=3"], "precision"),
+        (["--checkpoint.monitor=val/los", "--trainer.max_epochs=1"], "val/los"),
+        (["--ckpt_path=last.ckpt"], "--weights PATH"),
+    ],
+)
+def test_values_that_make_no_sense(args: list[str], words: str, refused: Callable[..., str]) -> None:
+    """A value out of its range, or that Lightning refuses, is one line; nothing is left behind."""
+    assert words in refused("tabular", *args)
+
+
+def test_divergence_is_no_success(projects: dict[str, Project]) -> None:
+    """A training whose loss is not finite ends with one line and a non-zero exit."""
+    said = projects["tabular"].run("fit", "--run", "diverged", "--model.lr=1e30", "--trainer.max_epochs=3")
+    assert "training diverged" in str(said)
+
+
+@pytest.mark.parametrize("name", ["..", "", "a/b", "a b", "$HOME", "x" * 101])
+def test_run_names(name: str, projects: dict[str, Project]) -> None:
+    """A run's name is a folder's in `runs`, and nothing that leads elsewhere."""
+    project = projects["tabular"]
+    before = sorted(project.folder.iterdir())
+    assert "a run's name is a folder's" in str(project.run("fit", "--run", name))
+    assert sorted(project.folder.iterdir()) == before
 
 
 def test_checkpoint_of_other_classes(projects: dict[str, Project], tmp_path: Path) -> None:

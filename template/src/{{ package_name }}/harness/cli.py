@@ -124,6 +124,8 @@ class CLI(LightningCLI):
         """Start from the weights of a checkpoint, but for those that are missing in it or of another shape."""
         there, own = load(path).get("state_dict", {}), self.model.state_dict()
         same = {name: there[name] for name, w in own.items() if name in there and there[name].shape == w.shape}
+        if not same:
+            raise UserError(f"{path} is of another model: none of its weights fits this one")
         if new := sorted(own.keys() - same.keys()):
             if not self.config.fit.new_head:
                 raise UserError(

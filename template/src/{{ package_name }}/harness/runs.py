@@ -83,19 +83,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Run(Callback):
     """Saves `last.ckpt` so that the run continues from it bit for bit, and stops when it is asked to.
 
-    It is saved between two optimizer steps: after every validation and epoch, every ten minutes, and
-    before leaving upon a signal. By then all of a step is done and logged; saved in the step's own
-    hooks, as by ModelCheckpoint, it would miss what is logged after them.
+    It is saved between two optimizer steps, when all of a step is done and logged: after every
+    validation and epoch, every ten minutes, and before leaving upon a signal.
 
     Args:
-        folder: the run's.
-        config: what its config.yaml says.
-        checkpoint: what is in the one that the run continues from.
-        restart: clear the folder first.
+        folder: the run's, and `config` what its config.yaml says.
+        checkpoint: what is in the one that the run goes on from; `restart` clears the folder first.
 
     Raises:
-        UserError: when the folder cannot be written, or another process uses it.
-        Preempted: between two steps, after a signal.
+        UserError: when the folder cannot be written, or is in use; Preempted: after a signal.
     """
 
     def __init__(self, folder: Path, config: str, checkpoint: dict, restart: bool) -> None:
