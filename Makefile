@@ -10,11 +10,13 @@ export UV_NO_SOURCES := 1
 export UV_PYTHON := $(PYTHON)
 export PATH := $(abspath $(dir $(UV))):$(PATH)
 
-.PHONY: help install demo check test gpu format
+.PHONY: help install demo check test soak bench gpu format
 help:
 	@echo "make demo    scaffold the default project, install it, train it, test it"
 	@echo "make check   lint, and the quick tests (2 minutes)"
-	@echo "make test    all tests (10 minutes on two cores)"
+	@echo "make test    all tests (17 minutes on two cores)"
+	@echo "make soak    kill runs a hundred times, and compare how they end (20 minutes)"
+	@echo "make bench   what the harness adds to a step"
 	@echo "make gpu     every choice that needs an NVIDIA GPU, for a short real run"
 
 install: .venv/installed
@@ -39,6 +41,12 @@ test: install
 	$(RUN) ruff format --check
 	OMP_NUM_THREADS=1 $(RUN) pytest -n 2 --dist worksteal -m "not serial"
 	$(RUN) pytest -s -m serial
+
+soak: install
+	.venv/bin/python tests/soak.py 100
+
+bench: install
+	.venv/bin/python tests/bench.py
 
 gpu: install
 	.venv/bin/python tests/gpu.py docs/gpu.md

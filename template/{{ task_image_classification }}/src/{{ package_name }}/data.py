@@ -25,7 +25,7 @@ class DataModule(LightningDataModule):
         hub: a Hugging Face dataset with the columns `image` and `label`, by name or local folder.
         predict_path: an image, or a folder of images, to predict; default: the test split.
         image_size: side in pixels, after resizing and centre cropping.
-        batch_size: images for each process and step.
+        batch_size: images of a step, over all devices.
         val_fraction: share of all images that is cut from `train` where there is no `val`.
         test_fraction: the same for `test`.
         split_seed: of the cuts, which keep the classes' shares.

@@ -29,7 +29,7 @@ class DataModule(LightningDataModule):
         vocab_size: of an `.npy` file, whose ids are below it; text has 256.
         bytes_per_token: of an `.npy` file, for bits per byte; text has 1.
         context: tokens that the model sees at once.
-        batch_size: windows of `context` tokens for each process and step.
+        batch_size: windows of `context` tokens of a step, over all devices.
         val_fraction: share of the documents that is cut from `train` where there is no `val`; of a
             single document, its end.
         test_fraction: the same for `test`, which comes first.

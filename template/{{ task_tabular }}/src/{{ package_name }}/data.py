@@ -32,7 +32,7 @@ class DataModule(LightningDataModule):
         ignore: columns to leave out, such as identifiers.
         split_column: says `train`, `val` or `test`; a split that it lacks is cut from `train`.
         unseen_categories: `refuse` those that no training row has, or `ignore` them: take them for missing.
-        batch_size: rows for each process and step.
+        batch_size: rows of a step, over all devices.
         val_fraction: share of all rows that is cut from `train`.
         test_fraction: the same for `test`.
         split_seed: of the cuts, which keep the classes' shares.
