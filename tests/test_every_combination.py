@@ -40,7 +40,10 @@ COMMON = {
 }
 ADDED: dict[tuple[str, str], set[str]] = {
     ("task", "image_classification"): {"configs/experiment/finetune.yaml"},
-    ("task", "language_modeling"): {"configs/experiment/whole.yaml"},
+    ("task", "language_modeling"): {
+        "configs/experiment/whole.yaml",
+        *(f"{PACKAGE}/harness/{name}.py" for name in ("streams", "texts")),
+    },
     ("task", "tabular"): {
         *("configs/experiment/diabetes.yaml", "configs/experiment/large.yaml"),
         f"{PACKAGE}/harness/tables.py",

@@ -97,6 +97,26 @@ def len_of_epoch(args: list[str]) -> int:
     return BATCHES // 2 if "--trainer.accumulate_grad_batches=2" in args else BATCHES
 
 
+def test_killed_stream_ends_the_same(render: Any, tmp_path: Path) -> None:
+    """Text that is read as it goes, by any number of workers, goes on at the batch where it was."""
+    drawn = random.Random(0)
+    for split, files in (("train", 5), ("val", 1), ("test", 1)):
+        (tmp_path / "text" / split).mkdir(parents=True)
+        for i in range(files):
+            text = "".join(drawn.choice("abcdefgh \n") for _ in range(drawn.randint(2000, 6000)))
+            (tmp_path / "text" / split / f"{i}.txt").write_text(text)
+    project = new_project(render, tmp_path / "project", "language_modeling", "Stream")
+    args = ["--data.stream=true", f"--data.path={tmp_path / 'text'}", *SMALL["language_modeling"]]
+    assert fit(project, "alone", *args, "--data.num_workers=0").returncode == 0
+    for at, workers in (("4", "2"), ("9", "2"), ("never", "1")):
+        ended = fit(project, "killed", *args, f"--data.num_workers={workers}", KILL_AT=at)
+        assert ended.returncode == (0 if at == "never" else -signal.SIGKILL), ended.stderr[-3000:]
+    assert f"goes on after step {BATCHES}" in ended.stdout
+    assert_same(project, "alone", "killed")
+    ended = fit(project, "endless", *args, "--trainer.limit_train_batches=1.0")
+    assert "a stream has no end" in ended.stderr.splitlines()[-1]
+
+
 @pytest.fixture(scope="module")
 def project(render: Any, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A tabular project with a run `alone` that was left to itself."""

@@ -25,8 +25,8 @@ from . import UserError
 from .main import FIRST, Plan
 from .runs import Run, best_checkpoint, load, newest_checkpoint
 
-# Lightning 2.6 calls what torch 2.15 deprecates; and a run that goes on has checkpoints.
-warnings.filterwarnings("ignore", ".*LeafSpec|Checkpoint directory .* exists and is not empty")
+# Lightning 2.6 calls what torch 2.15 deprecates; a run that goes on has checkpoints; the workers share a stream.
+warnings.filterwarnings("ignore", ".*LeafSpec|Checkpoint directory .* exists and is not empty|.*has `__len__` defined")
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "Tip:" not in record.msg)
 CALLBACKS = {"checkpoint": ModelCheckpoint, "early_stopping": EarlyStopping, "lr_monitor": LearningRateMonitor}
 # What the data knows, the model is told: a parameter of the model that is named like a property of
@@ -34,6 +34,7 @@ CALLBACKS = {"checkpoint": ModelCheckpoint, "early_stopping": EarlyStopping, "lr
 PARAMETERS = signature(Model).parameters
 FACTS = [name for name in PARAMETERS if isinstance(getattr(DataModule, name, None), property | cached_property)]
 CHANGEABLE = ["_instantiator", "num_workers", "path", "hub", "predict_path", "compile"]  # while a run goes on
+# The least that a number of this name can be, wherever it stands.
 LOWEST = dict.fromkeys(("batch_size", "image_size", "context", "dim", "width", "depth", "heads", "vocab_size"), 1)
 LOWEST |= dict.fromkeys(("num_workers", "lr", "weight_decay", "warmup_steps", "dropout", "blocks", "split_seed"), 0)
 LOWEST |= {"accumulate_grad_batches": 1, "bytes_per_token": 0.01, "augment": 0, "seed_everything": 0}

@@ -101,13 +101,18 @@ class AddressedSampler(DistributedSampler):  # a kind that Lightning does not re
         return (self.count // self.size * self.size + self.rest) // self.ranks
 
     def __iter__(self) -> Iterator:
-        epoch, start = 0, 0
-        if self.trainer and self.trainer.training:
-            epoch, start = self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        epoch, start = place(self.trainer)
         seed_at(run_seed(), "order", epoch)
         order = torch.randperm(self.count)[: len(self) * self.ranks].split(self.size)[start:]  # global batches
         share = [index for batch in order for index in batch.tensor_split(self.ranks)[self.rank].tolist()]
         return ((run_seed(), epoch, index) for index in share)
+
+
+def place(trainer: Any) -> tuple[int, int]:
+    """The epoch, and how many of its batches are done."""
+    if trainer is None or not trainer.training:
+        return 0, 0
+    return trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
 
 class Addressed(Dataset):

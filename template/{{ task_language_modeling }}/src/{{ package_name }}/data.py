@@ -1,9 +1,9 @@
 """Text as bytes: Python's standard library to start with, or your own. Yours: updates leave it alone."""
 
-import json
 import sysconfig
+from collections.abc import Iterator
 from functools import cached_property
-from glob import glob
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from .harness import UserError, loading
-
-Documents = list[tuple[str, np.ndarray]]  # names and token ids
+from .harness.streams import make_stream_loader
+from .harness.texts import Documents, cut, list_files, read, read_file, read_hub
 
 
 class DataModule(LightningDataModule):
@@ -34,7 +34,9 @@ class DataModule(LightningDataModule):
             single document, its end.
         test_fraction: the same for `test`, which comes first.
         split_seed: of the cuts.
-        num_workers: loader processes; default: none, since the text is in memory.
+        num_workers: loader processes; default: none, since the text is in memory; one for a stream.
+        stream: read `train` from disk as it is trained on, for text that memory cannot hold; the files
+            are in another order each time, and `path` has `val` and `test`.
     """
 
     hparams: Any
@@ -51,6 +53,7 @@ class DataModule(LightningDataModule):
         test_fraction: float = 0.05,
         split_seed: int = 0,
         num_workers: int | None = None,
+        stream: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -64,10 +67,12 @@ class DataModule(LightningDataModule):
         return self.hparams.bytes_per_token
 
     @cached_property
-    def windows(self) -> dict[str, "Windows"]:
+    def windows(self) -> dict[str, Any]:
         hp, stdlib = self.hparams, Path(sysconfig.get_path("stdlib"))
         if (hp.vocab_size == 256) != (hp.bytes_per_token == 1):
             raise UserError("data.vocab_size and data.bytes_per_token go together: set both for .npy, none for text")
+        if hp.stream:
+            return self.streamed(Path(hp.path or "."))
         splits = read_hub(hp.hub) if hp.hub else read(Path(hp.path)) if hp.path else read(stdlib, "[a-z]*.py")
         if "train" not in splits:
             raise UserError(f"{hp.hub or hp.path or stdlib}: no such file or folder, or no text in it; set data.path")
@@ -75,12 +80,25 @@ class DataModule(LightningDataModule):
             splits["train"], splits[name] = cut(splits["train"], hp[f"{name}_fraction"], hp.split_seed)
         return {name: Windows(name, documents, hp.context, self.vocab_size) for name, documents in splits.items()}
 
+    def streamed(self, path: Path) -> dict[str, Any]:
+        found = {name: read(path / name) for name in ("val", "test")}
+        files = [file for file in list_files(path) if not {path / "val", path / "test"} & {*file.parents}]
+        if not files or not all(found.values()):
+            raise UserError(
+                f"data.stream=true takes a folder with val, test, and other files; data.path={path} is none"
+            )
+        held = {
+            name: Windows(name, docs["train"], self.hparams.context, self.vocab_size) for name, docs in found.items()
+        }
+        return {"train": Stream(files, self.hparams.context), **held}
+
     def prepare_data(self) -> None:
         """Read and check everything, so that a mistake shows before training, not in its midst."""
         self.windows  # noqa: B018
 
     def train_dataloader(self) -> DataLoader:
-        return loading.make_loader(self.windows["train"], self, train=True)
+        train = self.windows["train"]
+        return make_stream_loader(train, self) if self.hparams.stream else loading.make_loader(train, self, train=True)
 
     def val_dataloader(self) -> DataLoader:
         return loading.make_loader(self.windows["val"], self)
@@ -117,49 +135,18 @@ class Windows(list):
             self.append({"tokens": tokens[i : i + context + 1], "input": f"{names[which]}:{i - starts[which]}"})
 
 
-def read(path: Path, pattern: str = "**/*") -> dict[str, Documents]:
-    """The splits of a file or folder: `.npy` files, lines of `.jsonl` files, other files as text; no hidden ones."""
-    splits, line = {}, 0
-    for file in filter(Path.is_file, map(path.joinpath, sorted(glob(pattern, root_dir=path, recursive=True)) or [""])):
-        documents = splits.setdefault(next((s for s in ("val", "test") if path / s in file.parents), "train"), [])
-        try:
-            if file.suffix == ".npy":
-                documents.append((str(file), np.load(file, mmap_mode="c").ravel()))
-            elif file.suffix == ".jsonl":
-                for line, row in enumerate(file.read_bytes().decode().rstrip().split("\n"), start=1):
-                    documents.append((f"{file}:{line}", encode(json.loads(row)["text"])))
-            else:
-                documents.append((str(file), encode(file.read_bytes().decode())))
-        except UnicodeDecodeError as error:
-            raise UserError(f"{file}, byte {error.start}: text is in UTF-8; convert it, or take it out") from error
-        except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-            rule = f'line {line} takes {{"text": "..."}}' if file.suffix == ".jsonl" else "it cannot be read"
-            raise UserError(f"{file}: {rule}; correct it, or take it out") from error
-    return splits
+class Stream:
+    """Windows like those of `Windows`, over files that are read one at a time, again and again."""
 
+    def __init__(self, files: list[Path], context: int) -> None:
+        self.files, self.context = files, context
 
-def read_hub(name: str) -> dict[str, Documents]:
-    """Needs the extra `hub`, and the network unless the dataset is cached or a local folder."""
-    try:
-        from datasets import load_dataset
-
-        splits = {str(key).replace("validation", "val"): rows["text"] for key, rows in load_dataset(name).items()}
-        return {key: [(f"{key}:{i}", encode(text)) for i, text in enumerate(texts)] for key, texts in splits.items()}
-    except Exception as error:  # not installed, offline, misspelt, private, other columns
-        raise UserError(f"data.hub={name} cannot be used: {error}".replace("\n", " ")) from error
-
-
-def encode(text: str) -> np.ndarray:
-    return np.frombuffer(bytearray(text.encode() + b"\0"), np.uint8)  # a copy, since torch warns of what is read-only
-
-
-def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Documents]:
-    """What remains of a split, and a share of its documents taken from it; of a single one, the end."""
-    if not 0 < fraction < 1:
-        raise UserError(f"data.val_fraction and data.test_fraction are between 0 and 1, not {fraction}")
-    if len(documents) == 1:
-        [(name, tokens)], at = documents, round(len(documents[0][1]) * (1 - fraction))
-        return [(name, tokens[:at])], [(f"{name}+{at}", tokens[at:])]
-    documents = [documents[i] for i in np.random.default_rng(seed).permutation(len(documents))]
-    count = min(max(1, round(fraction * len(documents))), len(documents) - 1)
-    return documents[count:], documents[:count]
+    def stream(self, seed: int) -> Iterator[dict]:
+        for turn in count():
+            order, rest = np.random.default_rng([seed, turn]).permutation(len(self.files)), np.zeros(0, np.uint8)
+            for name, tokens in (document for i in order for document in read_file(self.files[i])):
+                rest = np.concatenate([rest, tokens]) if len(rest) else tokens
+                starts = range(0, len(rest) - self.context, self.context)
+                for i in starts:
+                    yield {"tokens": rest[i : i + self.context + 1], "input": name}
+                rest = rest[len(starts) * self.context :]
