@@ -23,6 +23,8 @@ class Killer(Callback):
         name = os.environ.get("KILL_WITH", "SIGKILL")
         if name == "SIGKILL":
             os.killpg(os.getpgrp(), signal.SIGKILL)  # all ranks, and the workers
+        elif name == "SIGINT":
+            os.killpg(os.getpgrp(), signal.SIGINT)  # as a terminal does
         elif trainer.is_global_zero:
             os.kill(os.getpid(), getattr(signal, name))
 
