@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,7 @@ def test_second_process_is_refused(project: Project) -> None:
     environment = {**os.environ, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}
     long = [*LIMITS, *SMALL["tabular"], "--trainer.max_epochs=100000", "--early_stopping.patience=100000"]
     first = subprocess.Popen(
-        [os.sys.executable, str(script), "fit", "--run", "busy", *long],
+        [sys.executable, str(script), "fit", "--run", "busy", *long],
         cwd=project.folder,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -292,6 +293,29 @@ def test_evaluation_of_the_best_is_exact(project: Project) -> None:
     states = last(project, "alone")["callbacks"]
     best = next(state["best_model_score"] for key, state in states.items() if key.startswith("ModelCheckpoint"))
     assert project.result("alone", "validate")["val/loss"] == pytest.approx(float(best), abs=0)
+
+
+def test_best_is_tested_as_at_the_end_of_training(project: Project) -> None:
+    """`test` in a process of its own gives exactly what `trainer.test` gave the best model as training ended."""
+    script = project.folder / "at_end.py"
+    script.write_text(
+        f"import json, sys\n"
+        f"from {project.package}.harness.main import compose, find_configs\n"
+        f"from {project.package}.harness.cli import CLI\n"
+        f"cli = CLI(compose(sys.argv[1:], find_configs()))\n"
+        f"print('RESULT', json.dumps(cli.trainer.test(cli.model, cli.datamodule, ckpt_path='best')[0]))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, str(script), "fit", "--run", "end", *LIMITS, *SMALL["tabular"]],
+        cwd=project.folder,
+        env={**os.environ, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    at_end = json.loads(next(line for line in ended.stdout.splitlines() if line.startswith("RESULT"))[7:])
+    assert project.process("test", "--run", "end", OMP_NUM_THREADS="1").returncode == 0
+    assert project.result("end") == at_end
 
 
 def test_weights_start_a_new_run(project: Project, tmp_path: Path) -> None:
