@@ -201,21 +201,22 @@ def test_truncated_checkpoint_is_passed_over(project: Project) -> None:
 
 def test_full_disk_keeps_the_checkpoint_before(project: Project) -> None:
     """A file that cannot be written to its end leaves the one before, and one line; with room the run goes on."""
-    assert fit(project, "full", *SMALL["tabular"], KILL_AT="4", KILL_WITH="SIGTERM").returncode == 75
+    args = [*SMALL["tabular"], "--checkpoint.save_top_k=0"]  # so that the first to be written is last.ckpt
+    assert fit(project, "full", *args, KILL_AT="4", KILL_WITH="SIGTERM").returncode == 75
     path = project.folder / "runs" / "full" / "checkpoints" / "last.ckpt"
     before, quota = path.read_bytes(), path.stat().st_size // 2
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     ended = project.process(
-        *("fit", "--run", "full", *LIMITS, *SMALL["tabular"]),
+        *("fit", "--run", "full", *LIMITS, *args),
         OMP_NUM_THREADS="1",
         preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (quota, hard)),
     )
     assert ended.returncode == 1
-    assert "cannot be written" in ended.stderr.splitlines()[-1]
+    assert "last.ckpt cannot be written" in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
     assert path.read_bytes() == before
     assert not list(path.parent.glob("*.partial"))
-    assert fit(project, "full", *SMALL["tabular"]).returncode == 0
+    assert fit(project, "full", *args).returncode == 0
     assert_same(project, "alone", "full")
 
 
