@@ -13,6 +13,13 @@ import pytest
 import torch
 import yaml
 
+# Dials with which a step of a task takes milliseconds.
+SMALL = {
+    "image_classification": ["--model.backbone=test_resnet", "--data.batch_size=8"],
+    "language_modeling": ["--model.depth=2", "--model.dim=32", "--data.batch_size=4"],
+    "tabular": ["--data.batch_size=32"],
+}
+
 
 def forget() -> None:
     """End what loggers keep for the life of a process: W&B's service and MLflow's connections, by relative path."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import TASKS, choices, copy_template
 from covertable import make
-from projects import Project
+from projects import SMALL, Project
 from questionnaire import Questionnaire
 
 QUESTIONNAIRE = Questionnaire(copy_template())
@@ -21,11 +21,6 @@ FACTORS = {
     **{name: choices(name) for name in ("accelerator", "strategy", "precision")},
     **{name: [True, False] for name in LOGGERS},
     **{name: choices(name) for name in ("ci", "container", "license")},
-}
-SMALL = {
-    "image_classification": ["--model.backbone=test_resnet", "--data.batch_size=8"],
-    "language_modeling": ["--model.depth=2", "--model.dim=32", "--data.batch_size=4"],
-    "tabular": ["--data.batch_size=32"],
 }
 
 

@@ -82,12 +82,12 @@ class CLI(LightningCLI):
                 raise UserError(f"{key} is a number from {low}, not {value}")
         if fit and options.ckpt_path:
             raise UserError("fit goes on by --run NAME, or starts from --weights PATH; ckpt_path is for evaluation")
+        self.checkpoint = {}
         if not fit:  # evaluation leaves the training's records as they are
             options.ckpt_path = options.ckpt_path or best_checkpoint(self.run_dir / "checkpoints/last.ckpt")
-            options.trainer.logger = False
+            options.trainer.logger, self.checkpoint = False, load(options.ckpt_path)
         elif not self.plan.restart and not options.trainer.fast_dev_run:
             options.ckpt_path, self.checkpoint = newest_checkpoint(self.run_dir / "checkpoints")
-        self.checkpoint = load(options.ckpt_path) if options.ckpt_path else {}
         self.hparams = self.checkpoint.get("hyper_parameters", {})
         if unknown := self.hparams.keys() - {*PARAMETERS, "_instantiator"}:
             raise UserError(f"{options.ckpt_path} is of another model: this one has no {', '.join(sorted(unknown))}")

@@ -21,6 +21,9 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_co
 
 from . import UserError
 
+# What asks a run to stop; Windows has no SIGUSR1, which clusters send first.
+SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
+
 
 def seed_at(*address: int | str) -> None:
     """Seed torch (CPU, CUDA, MPS), NumPy and Python from a hash of the address, the same on every machine."""
@@ -53,23 +56,34 @@ def make_loader(dataset: Any, data: Any, train: bool = False) -> DataLoader:
     Raises:
         UserError: for a batch that the ranks cannot share.
     """
-    trainer, workers, size = data.trainer, data.hparams.num_workers, data.hparams.batch_size
-    ranks, here = (trainer.world_size, trainer.strategy) if trainer else (1, None)
-    if size < 1 or size % ranks:
-        raise UserError(f"data.batch_size={size} cannot be shared by {ranks} devices: use a multiple of {ranks}")
+    trainer, workers = data.trainer, data.hparams.num_workers
     if workers is None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        workers = 0 if dataset.in_memory else max(1, min(8, cores // getattr(here, "num_processes", 1)))
+        sharing = getattr(trainer and trainer.strategy, "num_processes", 1)
+        workers = 0 if dataset.in_memory else max(1, min(8, cores // sharing))
     return Loader(
         Addressed(dataset),
-        batch_size=size // ranks,
-        sampler=AddressedSampler(dataset, trainer, size) if train else None,
+        batch_size=share_of_batch(data),
+        sampler=AddressedSampler(dataset, trainer, data.hparams.batch_size) if train else None,
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=ignore_signals,
         pin_memory=isinstance(trainer and trainer.accelerator, CUDAAccelerator),  # it helps CUDA alone
         collate_fn=default_convert if hasattr(dataset, "__getitems__") else default_collate,
     )
+
+
+def ranks_of(trainer: Any) -> tuple[int, int]:
+    """How many ranks there are, and which one this is."""
+    return (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+
+
+def share_of_batch(data: Any) -> int:
+    """The samples of a step that are this rank's; a UserError where the ranks cannot share them evenly."""
+    size, (ranks, _) = data.hparams.batch_size, ranks_of(data.trainer)
+    if size < 1 or size % ranks:
+        raise UserError(f"data.batch_size={size} cannot be shared by {ranks} devices: use a multiple of {ranks}")
+    return size // ranks
 
 
 class Loader(DataLoader):
@@ -88,10 +102,7 @@ class AddressedSampler(DistributedSampler):  # a kind that Lightning does not re
     """Addresses (seed, epoch, index) of this rank's share of the epoch's batches, from the Trainer's place on."""
 
     def __init__(self, dataset: Any, trainer: Any, size: int) -> None:
-        self.trainer, self.ranks, self.rank = (
-            trainer,
-            *((trainer.world_size, trainer.global_rank) if trainer else (1, 0)),
-        )
+        self.trainer, (self.ranks, self.rank) = trainer, ranks_of(trainer)
         self.count = len(dataset)
         self.size = min(size, self.count - self.count % self.ranks)
         rest = self.count % self.size
@@ -134,6 +145,5 @@ class Addressed(Dataset):
 
 def ignore_signals(worker: int) -> None:
     """A signal to the whole group is answered by the ranks, which still need their workers then."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -67,7 +67,8 @@ def main() -> None:
 
         CLI(plan)
     except Preempted as stopped:  # a rank that rank 0 has started must not seem to have failed
-        print(f"{prog}: {stopped}" if FIRST else "", end="\n" * FIRST)
+        if FIRST:
+            print(f"{prog}: {stopped}")
         sys.exit(75 if FIRST or "LOCAL_RANK" not in os.environ else 0)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -18,9 +18,8 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from . import Preempted, UserError
-from .loading import run_seed, seed_at
+from .loading import SIGNALS, run_seed, seed_at
 
-SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
 MINUTES = 10  # between checkpoints, where neither an epoch nor a validation ends
 
 

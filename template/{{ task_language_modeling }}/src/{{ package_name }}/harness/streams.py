@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from . import UserError
-from .loading import Loader, ignore_signals, place, run_seed, seed_at
+from .loading import Loader, ignore_signals, place, ranks_of, run_seed, seed_at, share_of_batch
 
 
 def make_stream_loader(dataset: Any, data: Any) -> DataLoader:
@@ -24,13 +24,10 @@ def make_stream_loader(dataset: Any, data: Any) -> DataLoader:
     Raises:
         UserError: for a batch that the ranks cannot share, or an epoch without an end.
     """
-    trainer, workers, size = data.trainer, data.hparams.num_workers, data.hparams.batch_size
-    ranks = trainer.world_size if trainer else 1
-    if size % ranks:
-        raise UserError(f"data.batch_size={size} cannot be shared by {ranks} devices: use a multiple of {ranks}")
+    workers = data.hparams.num_workers
     return StreamLoader(
-        AddressedStream(dataset, trainer, size),
-        batch_size=size // ranks,
+        AddressedStream(dataset, data.trainer, data.hparams.batch_size),
+        batch_size=share_of_batch(data),
         num_workers=1 if workers is None else workers,
         worker_init_fn=ignore_signals,
     )
@@ -51,7 +48,7 @@ class AddressedStream(IterableDataset):
 
     def __init__(self, dataset: Any, trainer: Any, size: int) -> None:
         self.dataset, self.trainer, self.size, self.seed = dataset, trainer, size, run_seed()
-        self.ranks, self.rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        self.ranks, self.rank = ranks_of(trainer)
         self.batches = trainer.limit_train_batches if trainer else 1
         if not isinstance(self.batches, int):
             raise UserError(
