@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from conftest import ROOT, TASKS
+from jinja2 import Environment
 
-# Dials with which a step of a task takes milliseconds.
-SMALL = {
-    "image_classification": ["--model.backbone=test_resnet", "--data.batch_size=8"],
-    "language_modeling": ["--model.depth=2", "--model.dim=32", "--data.batch_size=4"],
-    "tabular": ["--data.batch_size=32"],
+# Dials with which a step of a task takes milliseconds; each task names its own.
+SMALL: dict[str, list[str]] = {
+    task: Environment().from_string((ROOT / f"template/{{{{ task_{task} }}}}/_task.jinja").read_text()).module.small
+    for task in TASKS
 }
 
 

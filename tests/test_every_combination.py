@@ -30,7 +30,7 @@ from questionnaire import Questionnaire
 
 NAME, PACKAGE = "Every Lab", "src/every_lab"
 COMMON = {
-    *(".copier-answers.yml", ".gitignore", ".pre-commit-config.yaml", "README.md", "pyproject.toml"),
+    *(".copier-answers.yml", ".gitignore", ".pre-commit-config.yaml", "README.md", "docs/manual.md", "pyproject.toml"),
     *("configs/trainer.yaml", "configs/base.yaml"),
     *(f"configs/preset/{name}.yaml" for name in ("barebones", "debug", "limit", "overfit")),
     *(f"configs/preset/{name}.yaml" for name in ("production", "profile", "reproducible")),
@@ -53,7 +53,7 @@ ADDED: dict[tuple[str, str], set[str]] = {
     ("logger", "mlflow"): {f"{PACKAGE}/harness/mlflow.py"},
     ("ci", "github"): {".github/workflows/ci.yml"},
     ("ci", "gitlab"): {".gitlab-ci.yml"},
-    ("container", "docker"): {"Dockerfile", ".dockerignore"},
+    ("container", "docker"): {"Dockerfile"},
     ("license", "MIT"): {"LICENSE"},
     ("license", "Apache-2.0"): {"LICENSE"},
     ("license", "BSD-3-Clause"): {"LICENSE"},

@@ -1,0 +1,1 @@
+"""Yours: `model.py` and `data.py`. Managed by the template: `harness`."""
