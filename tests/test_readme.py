@@ -73,7 +73,11 @@ def test_commands_of_a_project_parse(task: str, render: Any, tmp_path: Path) -> 
     """Each `fit` command, option and key in the project's README and experiments is one that the project takes."""
     project = Project(render(tmp_path / "project", task=task, project_name=f"Readme {task}"))
     name = f"readme-{task.replace('_', '-')}"
-    pages = [project.folder / "README.md", project.folder / "docs/manual.md", *(project.folder / "configs" / "experiment").glob("*.yaml")]
+    pages = [
+        project.folder / "README.md",
+        project.folder / "docs/manual.md",
+        *(project.folder / "configs" / "experiment").glob("*.yaml"),
+    ]
     found = [args for page in pages for args in commands(page.read_text().replace("my-project", name), name)]
     assert len(found) > 10
     for command, *args in found:
