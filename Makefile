@@ -10,13 +10,14 @@ export UV_NO_SOURCES := 1
 export UV_PYTHON := $(PYTHON)
 export PATH := $(abspath $(dir $(UV))):$(PATH)
 
-.PHONY: help install demo check test soak bench gpu format
+.PHONY: help install demo check test soak bench gpu tags format
 help:
 	@echo "make demo    scaffold the default project, install it, train it, test it"
 	@echo "make check   lint, and the quick tests (2 minutes)"
 	@echo "make test    all tests (17 minutes on two cores)"
 	@echo "make soak    kill runs a hundred times, and compare how they end (20 minutes)"
 	@echo "make bench   what the harness adds to a step"
+	@echo "make tags    a git tag for each release in the history, for Copier to find"
 	@echo "make gpu     every choice that needs an NVIDIA GPU, for a short real run"
 
 install: .venv/installed
@@ -50,6 +51,9 @@ bench: install
 
 gpu: install
 	.venv/bin/python tests/gpu.py docs/gpu.md
+
+tags: install
+	.venv/bin/python tests/releases.py --tag
 
 format: install
 	$(RUN) ruff check --fix
