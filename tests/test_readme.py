@@ -47,8 +47,9 @@ def test_tree_is_what_is_rendered(render: Any, tmp_path: Path) -> None:
             assert (folder / name).exists() or (folder / parent / name).exists(), name
     count = int(re.search(r"give (\d+) files", README)[1])  # type: ignore[index]
     assert count == sum(path.is_file() for path in folder.rglob("*"))
-    lines = int(re.search(r"files, (\d+) lines of code", README)[1])  # type: ignore[index]
-    assert lines == sum(code_lines(path.read_text()) for path in (folder / "src").rglob("*.py"))
+    lines, own = re.search(r"files, (\d+) lines of code, (\d+) of them", README).groups()  # type: ignore[union-attr]
+    assert int(lines) == sum(code_lines(path.read_text()) for path in (folder / "src").rglob("*.py"))
+    assert int(own) == sum(code_lines(path.read_text()) for path in (folder / "src").glob("*/*.py"))
     presets = re.search(r"configs/preset/ +managed +(.*)", README)[1]  # type: ignore[index]
     assert set(presets.split(", ")) == {path.stem for path in (folder / "configs" / "preset").glob("*.yaml")}
 

@@ -1,4 +1,4 @@
-"""Releases: in the history, in CHANGELOG.md and in pyproject.toml the same ones, each with what it asks of its users."""
+"""Releases are the same in the history, in CHANGELOG.md and in pyproject.toml, and each says what it asks."""
 
 import re
 import subprocess

@@ -202,7 +202,6 @@ def test_requirements(projects: dict[str, Path], name: str) -> None:
         names = [Requirement(requirement).name for requirement in group]
         assert len(names) == len(set(names))
         assert len(names) == 1 or names != sorted(names)
-        assert names[2:] == sorted(names[2:]) or len(names) < 5
     text = (projects[name] / "pyproject.toml").read_text()
     block = re.search(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
     assert block
@@ -248,9 +247,11 @@ def test_gitlab_is_valid(projects: dict[str, Path]) -> None:
 
 def test_ci_runs_the_same_everywhere(projects: dict[str, Path]) -> None:
     """GitHub and GitLab run the same commands, of tools that are in the project's dev group."""
-    [github] = yaml.safe_load((projects["default"] / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    [job] = yaml.safe_load((projects["default"] / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    github = [step["run"] for step in job["steps"] if "run" in step]
     gitlab = yaml.safe_load((projects["deepspeed-3"] / ".gitlab-ci.yml").read_text())["check"]["script"]
-    assert [step["run"] for step in github["steps"] if "run" in step] == gitlab
+    assert [command.partition(" || ")[0] for command in github] == [c.partition(" || ")[0] for c in gitlab]
+    gitlab.remove(next(command for command in gitlab if " drift || " in command))  # the project's own
     hooks = yaml.safe_load((projects["default"] / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     tools = {shlex.split(command)[2] for command in [*gitlab[1:], *(hook["entry"] for hook in hooks)]}
     dev = {Requirement(requirement).name for requirement in pyproject(projects["default"])["dependency-groups"]["dev"]}

@@ -129,9 +129,7 @@ class CLI(LightningCLI):
             raise UserError(f"{path} is of another model: none of its weights fits this one")
         if new := sorted(own.keys() - same.keys()):
             if not self.config.fit.new_head:
-                raise UserError(
-                    f"{path} lacks {new[0]} or has it in another shape: add --new_head true to begin it anew"
-                )
+                raise UserError(f"{path} lacks {new[0]}, or its shape differs: add --new_head true to begin it anew")
             print(f"new   {', '.join(new)}")
         self.model.load_state_dict(same, strict=False)
 

@@ -7,6 +7,7 @@ commands:
   validate   evaluate a run's best checkpoint on the validation split
   test       evaluate it on the test split
   predict    write its predictions to runs/NAME/predictions.csv
+  drift      name the managed files that are not as the template renders them
 
 options:
   --run NAME         fit: the run's name (default: date, time and configuration)
@@ -32,7 +33,9 @@ import shlex
 import sys
 import traceback
 from datetime import datetime
+from difflib import SequenceMatcher
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from . import Preempted, UserError
@@ -58,8 +61,10 @@ def main() -> None:
         if not args or args[0] in ("-h", "--help"):
             names = sorted(f"  {path.parent.name}/{path.stem}" for path in configs.glob("*/*.yaml"))
             return print(__doc__.format(prog=prog, configs="\n".join(names)), end="")
+        if args == ["drift"]:
+            sys.exit(drift())
         if args[0] not in ("fit", "validate", "test", "predict"):
-            raise UserError(f"unknown command {args[0]!r}: use fit, validate, test or predict")
+            raise UserError(f"unknown command {args[0]!r}: use fit, validate, test, predict or drift")
         plan = compose(args, configs)
         if args[0] == "fit" and (plan.run_dir / "fit.json").exists() and not plan.restart:
             return print(f"{plan.run_dir} is finished: choose another --run, or --restart it")
@@ -135,3 +140,34 @@ def find_run(name: str | None) -> Path:
         named = f"{name} with checkpoints" if name else "with checkpoints"
         raise UserError(f"no run {named} in {Path('runs').absolute()}: `fit` makes one, --run names one")
     return max(found, key=lambda path: (path / "config.yaml").stat().st_mtime)
+
+
+def drift() -> bool:
+    """Name the managed files that are not as the recorded version of the template renders them, if there are any.
+
+    What stands by a comment `# Yours:` does not count. Copier cannot tell, since it keeps no copy of what it rendered.
+    """
+    import copier
+    import yaml
+
+    recorded = yaml.safe_load(Path(".copier-answers.yml").read_text())
+    source, version = recorded.pop("_src_path"), recorded.pop("_commit")
+    with TemporaryDirectory() as folder:
+        copier.run_copy(source, folder, recorded, vcs_ref=version, defaults=True, quiet=True)
+        texts = {p.relative_to(folder): p.read_text() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+    managed = {name: text.splitlines() for name, text in texts.items() if "Managed by" in text.partition("\n")[0]}
+    drifted = [line for name, lines in managed.items() if (line := difference(name, lines))]
+    print(*drifted, f"{len(drifted)} of {len(managed)} managed files differ from {version} of the template", sep="\n")
+    return bool(drifted)
+
+
+def difference(name: Path, there: list[str]) -> str:
+    """How many lines of a managed file were added and taken out; nothing where all that changed is yours."""
+    if not name.is_file():
+        return f"{name} is gone"
+    here, added, removed = name.read_text().splitlines(), 0, 0
+    for kind, start, end, first, last in SequenceMatcher(None, there, here, autojunk=False).get_opcodes():
+        around = there[max(start - 1, 0) : end + 2 if kind == "insert" else start]
+        if kind != "equal" and not any("# Yours:" in line for line in around):
+            added, removed = added + last - first, removed + end - start
+    return f"{name} +{added} -{removed}" if added or removed else ""

@@ -19,9 +19,8 @@ def adamw_warmup_cosine(
     optimizer steps, and at most a tenth of the run; a run without an end does not decay.
     """
     # fsdp has flattened the parameters by now, so the shape alone does not tell.
-    weights = {
-        id(m.weight) for m in module.modules() if isinstance(m, nn.Linear | nn.Embedding | nn.modules.conv._ConvNd)
-    }
+    kinds = nn.Linear | nn.Embedding | nn.modules.conv._ConvNd
+    weights = {id(m.weight) for m in module.modules() if isinstance(m, kinds)}
     matrices = [p for p in module.parameters() if p.ndim > 1 or id(p) in weights]
     vectors = [p for p in module.parameters() if p.ndim < 2 and id(p) not in weights]
     groups = [(weight_decay, matrices), (0.0, vectors)]

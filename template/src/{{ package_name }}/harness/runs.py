@@ -112,9 +112,7 @@ class Run(Callback):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             (self.folder / "config.yaml").write_text(self.config)
         except Timeout as error:
-            raise UserError(
-                f"{self.folder} is in use by another process: wait for it, or choose another --run"
-            ) from error
+            raise UserError(f"{self.folder} is in use by another process: choose another --run, or wait") from error
         except OSError as error:
             raise UserError(f"{self.folder} cannot be written: {error.strerror}") from error
         for logger in trainer.loggers:

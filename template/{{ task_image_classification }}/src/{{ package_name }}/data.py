@@ -134,14 +134,11 @@ def read_folder(root: Path) -> tuple[dict[str, tuple[Any, list[int]]], list[str]
     try:
         folders = {name or "train": ImageFolder(str(root / name)) for name in splits or [""]}
     except OSError as error:  # no folder, no class in it, or a class without images
-        raise UserError(
-            f"data.path={root} takes CLASS/*.png or train/CLASS/*.png: {error}".replace("\n", " ")
-        ) from error
+        reason = str(error).replace("\n", " ")
+        raise UserError(f"data.path={root} takes CLASS/*.png or train/CLASS/*.png: {reason}") from error
     names = folders["train"].classes
     if odd := [p.name for p in root.iterdir() if splits and p.is_dir() and p.name not in (*splits, "val", "test")]:
-        raise UserError(
-            f"data.path={root}: beside train there are val and test, not {odd[0]}; rename it or move it away"
-        )
+        raise UserError(f"data.path={root}: beside train there are val and test, not {odd[0]}: move it away")
     if len(names) < 2:
         raise UserError(f"data.path={root} has one class, {names[0]}: add a folder for another")
     if other := [name for name, folder in folders.items() if folder.classes != names]:
@@ -177,10 +174,5 @@ def read_image(item: str | dict | Image.Image, check: bool = False) -> Any:
         if image.mode.startswith(("I", "F")):
             raise ValueError(f"{image.mode} has more than 8 bits in a channel")  # which convert would clip to white
         return image.verify() if check else image.convert("RGB")
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ) as error:  # what Pillow raises for a broken file
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # all are Pillow's
         raise UserError(f"{item} is no readable image: replace it, or take it out") from error
