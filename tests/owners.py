@@ -57,6 +57,7 @@ class Owner:
             (r"^(# Yours: other commands\.)$", rf'\1\nmy-report = "{self.package.name}.report:main"'),
             (r"^line-length = 120$", "line-length = 96"),
             (r"^(  # Yours: other rules\.)$", r'\1\n  "PLE",'),
+            (r"^(  # Yours: what to pass over\.)$", r'\1\n  "E501",'),
             (r"^(  # Yours: other warnings\.)$", r'\1\n  "ignore:.*mine",'),
             (r"^(# Yours: the tables of other tools\.)$", r'\1\n\n[tool.codespell]\nskip = "data"'),
         )

@@ -100,7 +100,7 @@ def test_preset_trains(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["fit", "-c", "nowhere"], "File does not exist"),
         (["fit", "--run", "a/b"], "a run's name is a folder's"),
         (["test"], "`fit` makes one"),
-        (["train"], "use fit, validate, test or predict"),
+        (["train"], "use fit, validate, test, predict or drift"),
     ],
 )
 def test_mistakes_are_one_line(args: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
