@@ -35,9 +35,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copier.run_copy(str(copy_template()), Path(folder), data={"project_name": "Bench"}, defaults=True, quiet=True)
         sys.path.insert(0, str(Path(folder) / "src"))
-        loading = importlib.import_module("bench.harness.loading")
-        seed = microseconds(lambda: loading.seed_at(42, "step", 3, 141, 0), 2000)
-        sampler = loading.AddressedSampler(Data(), None, 64)
+        loaders = importlib.import_module("bench.harness.loaders")
+        seed = microseconds(lambda: loaders.seed_at(42, "step", 3, 141, 0), 2000)
+        sampler = loaders.AddressedSampler(Data(), None, 64)
         order = microseconds(lambda: sum(1 for _ in sampler), 1) / 1000
         print(f"seeds of a step {seed:.1f} us, order of a batch of 64 {order:.1f} us: ", end="")
         print(f"{100 * (seed + order) / STEP:.2f} % of a 10 ms step")

@@ -35,7 +35,7 @@ COMMON = {
     *(f"configs/preset/{name}.yaml" for name in ("barebones", "debug", "limit", "overfit")),
     *(f"configs/preset/{name}.yaml" for name in ("production", "profile", "reproducible")),
     *(f"{PACKAGE}/{name}.py" for name in ("__init__", "data", "model")),
-    *(f"{PACKAGE}/harness/{name}.py" for name in ("__init__", "cli", "loading", "main", "optim", "runs")),
+    *(f"{PACKAGE}/harness/{name}.py" for name in ("__init__", "cli", "loaders", "main", "optim", "runs")),
     *("tests/test_model.py", "tests/harness/test_harness.py"),
 }
 ADDED: dict[tuple[str, str], set[str]] = {

@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from . import Preempted, UserError
-from .loading import SIGNALS, run_seed, seed_at
+from .loaders import SIGNALS, run_seed, seed_at
 
 MINUTES = 10  # between checkpoints, where neither an epoch nor a validation ends
 

@@ -14,7 +14,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS, ImageFolder
 from torchvision.transforms import v2
 
 from .harness import UserError
-from .harness.loading import make_loader
+from .harness.loaders import make_loader
 
 
 class DataModule(LightningDataModule):

@@ -11,7 +11,7 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from .harness import UserError, loading
+from .harness import UserError, loaders
 from .harness.streams import make_stream_loader
 from .harness.texts import Documents, cut, list_files, read, read_file, read_hub
 
@@ -98,13 +98,13 @@ class DataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         train = self.windows["train"]
-        return make_stream_loader(train, self) if self.hparams.stream else loading.make_loader(train, self, train=True)
+        return make_stream_loader(train, self) if self.hparams.stream else loaders.make_loader(train, self, train=True)
 
     def val_dataloader(self) -> DataLoader:
-        return loading.make_loader(self.windows["val"], self)
+        return loaders.make_loader(self.windows["val"], self)
 
     def test_dataloader(self) -> DataLoader:
-        return loading.make_loader(self.windows["test"], self)
+        return loaders.make_loader(self.windows["test"], self)
 
     predict_dataloader = test_dataloader
 

@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from torch.utils.data import DataLoader
 
 from .harness import UserError
-from .harness.loading import make_loader
+from .harness.loaders import make_loader
 from .harness.tables import Rows, assign_roles, find, read_table, refuse, require, scale, split_rows, standardise, typed
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from . import UserError
-from .loading import Loader, ignore_signals, place, ranks_of, run_seed, seed_at, share_of_batch
+from .loaders import Loader, ignore_signals, place, ranks_of, run_seed, seed_at, share_of_batch
 
 
 def make_stream_loader(dataset: Any, data: Any) -> DataLoader:
