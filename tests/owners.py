@@ -1,5 +1,6 @@
 """What owners do to their projects, so that updates can be tried on projects that have been lived in."""
 
+import os
 import re
 import subprocess
 import sys
@@ -49,7 +50,9 @@ class Owner:
     def settings(self) -> None:
         """A package in each place that `uv add` has for one; a command, a version, settings of tools."""
         for options in ("tomli-w>=1", "--dev codespell", "--optional=plots matplotlib", "--group=docs mkdocs"):
-            subprocess.run(["uv", "add", "--quiet", "--frozen", *options.split()], cwd=self.project, check=True)
+            command = ["uv", "add", "--quiet", "--frozen", *options.split()]  # which nothing but the file is changed by
+            environment = {name: value for name, value in os.environ.items() if name != "UV_NO_SOURCES"}
+            subprocess.run(command, cwd=self.project, env=environment, check=True)
         self.change(
             "pyproject.toml",
             (r'^version = ".*"$', 'version = "0.7.1"'),

@@ -148,3 +148,282 @@ def test_every_release_updates(task: str, source: Path, tmp_path: Path) -> None:
             lives(update.project, task)
         trees.add(tree)
     assert trees
+
+
+# ---- Changed answers ------------------------------------------------------------------------------
+
+CHANGED: dict[str, dict[str, Any]] = {
+    "accelerator": {"accelerator": "cpu"},
+    "ddp": {"strategy": "ddp"},
+    "fsdp2": {"strategy": "fsdp2"},
+    "precision": {"precision": "bf16-mixed"},
+    "gpu": {"accelerator": "gpu", "strategy": "deepspeed_stage_2", "precision": "16-mixed"},
+    "logger": {"logger": ["csv", "wandb", "mlflow"]},
+    "gitlab": {"ci": "gitlab"},
+    "no-ci": {"ci": "none"},
+    "container": {"container": "none"},
+    "license": {"license": "Apache-2.0"},
+    "author": {"author_name": "Ada Lovelace", "author_email": "ada@example.org"},
+    "project_name": {"project_name": "Another Name"},
+    "description": {"description": "What it does now"},
+    "python": {"python_version": "3.12"},
+    "devices": {"devices": "1"},
+    "nodes": {"num_nodes": 2},
+}
+NEEDS_MORE = ("gpu", "nodes")  # than this machine has
+TOGETHER = ("accelerator", "fsdp2", "precision", "logger", "gitlab", "container", "license", "author", "python")
+
+
+def test_every_answer_is_changed(questions: dict[str, Any]) -> None:
+    """Each question has an answer that the tests below change, but for those that stay for good."""
+    changed = {name for answers in CHANGED.values() for name in answers}
+    assert changed == {name for name, q in questions.items() if "help" in q} - {"task", "package_name"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHANGED)
+def test_changed_answers(name: str, source: Path, tmp_path: Path) -> None:
+    """An answer that an update changes changes managed files alone, and leaves a project that trains.
+
+    Releases and tasks take turns.
+    """
+    turn = list(CHANGED).index(name)
+    version = list(releases())[turn % len(releases())]
+    task = tasks(version)[turn % len(tasks(version))]
+    update = Update(source, tmp_path, version, task=task, package_name=f"changed_{name.replace('-', '_')}")
+    update.edit()
+    update.update(trust=True, **CHANGED[name])
+    answers = yaml.safe_load((update.project / ".copier-answers.yml").read_text())
+    assert {key: answers[key] for key in CHANGED[name]} == CHANGED[name]
+    if name not in NEEDS_MORE:
+        dials = [*SMALL[task], *SHORT, "--trainer.devices=1"]
+        assert Project(update.project).run("fit", "--run", "short", "-c", "experiment/mine", *dials) is None
+        assert (update.project / "runs" / "short" / "fit.json").exists()
+
+
+@pytest.mark.slow
+def test_many_answers_are_changed(source: Path, tmp_path: Path) -> None:
+    """All that this machine can run at once: the project's own tests pass as well."""
+    update = Update(source, tmp_path, list(releases())[-1], task="tabular")
+    update.edit()
+    update.update(**{key: value for name in TOGETHER for key, value in CHANGED[name].items()})
+    lives(update.project, "tabular")
+
+
+def test_what_should_follow_is_named(source: Path, tmp_path: Path) -> None:
+    """The message after an update names what of the owner's should follow a changed answer, and nothing else."""
+    update = Update(source, tmp_path, list(releases())[-1])
+    said = copier_says("update", "--defaults", "-d", "precision=bf16-mixed", cwd=update.project)[1]
+    assert "What is yours was left alone." in said
+    assert "README.md" not in said
+    assert "deleted" not in said
+    git("commit", "--quiet", "--all", "--message", "Update", cwd=update.project)
+    said = copier_says("update", "--defaults", "-d", "project_name=Another", "-d", "ci=none", cwd=update.project)[1]
+    assert "README.md is yours, and still has the name" in said
+    assert "no use for is deleted" in said
+
+
+# ---- Twice, and what is refused -------------------------------------------------------------------
+
+
+def copier_says(*args: str, cwd: Path) -> tuple[int, str]:
+    """Copier's exit code, and what it prints, from the command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "copier", *args], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_twice_is_once(source: Path, tmp_path: Path) -> None:
+    """A second update changes nothing, with an answer changed or without."""
+    update = Update(source, tmp_path, list(releases())[-1])
+    update.edit()
+    for answers in ({}, {"strategy": "ddp"}):
+        update.update(**answers)
+        once = read(update.project)
+        update.update(**answers)
+        assert read(update.project) == once
+
+
+def test_trust_is_for_migrations_alone(source: Path, tmp_path: Path) -> None:
+    """An update asks for trust where it crosses a migration, naming it, and nowhere else; nothing has changed then."""
+    for version in releases():
+        update = Update(source, tmp_path / version, version)
+        code, said = copier_says("update", "--defaults", cwd=update.project)
+        if crossed(version):
+            assert code == 4, said
+            assert "migrations" in said
+            assert "--trust" in said
+            assert read(update.project) == update.rendered
+            code, said = copier_says("update", "--defaults", "--trust", cwd=update.project)
+            assert "harness.loading is harness.loaders now" in said
+        assert code == 0, said
+    assert crossed("0.1.0")
+    assert not crossed(list(releases())[-1])
+
+
+REFUSED = {
+    "unknown": (["-d", "stategy=ddp"], "there is no question stategy: answer any of"),
+    "value": (["-d", "strategy=dpd"], "strategy"),
+    "rule": (["-d", "accelerator=mps", "-d", "strategy=ddp"], "does not run on mps: answer strategy=auto"),
+    "task": (["-d", "task=tabular"], "this project is image_classification in my_project"),
+    "package": (["-d", "package_name=other"], "for image_classification in other make another project"),
+    "downgrade": (["--vcs-ref", "v0.1.0"], "Downgrades are not supported"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_updates(name: str, source: Path, tmp_path: Path) -> None:
+    """An update that cannot be is refused by its reason, and leaves the project as it was."""
+    update = Update(source, tmp_path, list(releases())[-1])
+    options, reason = REFUSED[name]
+    code, said = copier_says("update", "--defaults", *options, cwd=update.project)
+    assert code != 0
+    assert reason in " ".join(said.splitlines()[-1].split() if name != "downgrade" else said.split())
+    assert read(update.project) == update.rendered
+    assert not git("status", "--porcelain", cwd=update.project)
+
+
+def test_dirty_and_untracked_projects_are_refused(source: Path, tmp_path: Path) -> None:
+    """An update wants a project that git has whole: it says so, of one that has changes and of one without git."""
+    update = Update(source, tmp_path, list(releases())[-1])
+    (update.project / "README.md").write_text("Mine")
+    code, said = copier_says("update", "--defaults", cwd=update.project)
+    assert (code, "Destination repository is dirty" in said) == (1, True)
+    shutil.rmtree(update.project / ".git")
+    code, said = copier_says("update", "--defaults", cwd=update.project)
+    assert (code, "only supported in git-tracked subprojects" in said) == (1, True)
+
+
+def test_check_update(source: Path, tmp_path: Path) -> None:
+    """`copier check-update` says that there is a newer version, until there is none."""
+    update = Update(source, tmp_path, list(releases())[-1])
+    assert NEWEST in copier_says("check-update", cwd=update.project)[1]
+    assert copier_says("check-update", "--quiet", cwd=update.project)[0] == 2
+    copier.run_update(update.project, defaults=True, overwrite=True, quiet=True)
+    assert copier_says("check-update", "--quiet", cwd=update.project)[0] == 0
+
+
+# ---- Drift, and the update bot ----------------------------------------------------------------------
+
+
+def test_drift_names_what_was_changed(source: Path, tmp_path: Path) -> None:
+    """`drift` names the managed files that the owner changed or deleted, not what is yours nor what is in its place."""
+    update = Update(source, tmp_path, NEWEST)
+    project = Project(update.project)
+    for changes, code, names in (
+        (lambda: None, 0, []),
+        (update.edit, 1, ["Dockerfile +1 -1", "configs/preset/profile.yaml is gone"]),
+        (lambda: Owner(update.project).change("configs/trainer.yaml", (r"^  logger:$", "  # mine\n  logger:")), 1,
+         ["Dockerfile +1 -1", "configs/preset/profile.yaml is gone", "configs/trainer.yaml +1 -0"]),
+    ):  # fmt: skip
+        changes()
+        said = project.process("drift")
+        assert said.returncode == code, said.stderr
+        *drifted, last = said.stdout.splitlines()
+        assert drifted == names
+        assert re.fullmatch(rf"{len(names)} of \d+ managed files differ from v{NEWEST} of the template", last)
+
+
+def test_drift_outside_of_a_project(source: Path, tmp_path: Path) -> None:
+    """Where there are no answers, `drift` says in one line what it looked for."""
+    project = Project(Update(source, tmp_path, NEWEST).project)
+    (project.folder / ".copier-answers.yml").unlink()
+    said = project.process("drift")
+    assert said.returncode == 1
+    assert len(said.stderr.splitlines()) == 1
+    assert ".copier-answers.yml" in said.stderr
+
+
+class Bot:
+    """A project's repository at a host, and the job that updates it, in a clone as CI makes one."""
+
+    def __init__(self, update: Update, ci: str) -> None:
+        self.origin, self.clone, self.tools = (update.project.parent / name for name in ("origin", "clone", "tools"))
+        git("clone", "--quiet", "--bare", str(update.project), str(self.origin))
+        git("clone", "--quiet", str(self.origin), str(self.clone))
+        self.tools.mkdir()
+        for name, text in {
+            "uvx": f'shift; exec {sys.executable} -m copier "$@"',
+            "gh": 'echo "gh $*" >&2; echo "${PULLS-0}"',
+        }.items():
+            (self.tools / name).write_text(f"#!/bin/sh\n{text}\n")
+            (self.tools / name).chmod(0o755)
+        host = "https://host.example/owner/project"
+        if ci == "github":
+            workflow = yaml.safe_load((self.clone / ".github/workflows/update.yml").read_text())
+            [self.script] = [step["run"] for step in workflow["jobs"]["update"]["steps"] if "run" in step]
+            self.variables = {"GITHUB_SERVER_URL": "https://host.example", "GITHUB_REPOSITORY": "owner/project"}
+        else:
+            [self.script] = yaml.safe_load((self.clone / ".gitlab-ci.yml").read_text())["update"]["script"]
+            self.variables = {
+                "UPDATE_TOKEN": "secret",
+                "CI_SERVER_HOST": "host.example",
+                "CI_PROJECT_PATH": "owner/project",
+            }
+            self.variables["CI_DEFAULT_BRANCH"] = "main"
+            host = "https://oauth2:secret@host.example/owner/project.git"
+        git("config", f"url.{self.origin}.insteadOf", host, cwd=self.clone)
+        git("config", "receive.advertisePushOptions", "true", cwd=self.origin)
+
+    def run(self, **variables: str) -> tuple[int, str]:
+        environment = os.environ | self.variables | variables | {"PATH": f"{self.tools}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", self.script],
+            cwd=self.clone, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    def branches(self) -> list[str]:
+        return git("for-each-ref", "--format=%(refname:short)", "refs/heads", cwd=self.origin).split()
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_bot(ci: str, source: Path, tmp_path: Path) -> None:
+    """The scheduled job pushes the update to a branch and opens a request; of the newest version it says so."""
+    update = Update(source, tmp_path, list(releases())[-1], ci=ci)
+    update.edit()
+    bot = Bot(update, ci)
+    code, said = bot.run()
+    assert code == 0, said
+    assert bot.branches() == ["copier-update", "main"]
+    assert f"_commit: v{NEWEST}" in git("show", "copier-update:.copier-answers.yml", cwd=bot.origin)
+    assert git("log", "-1", "--format=%s", "copier-update", cwd=bot.origin) == f"Update the template to v{NEWEST}"
+    if ci == "github":
+        assert "gh pr create --head copier-update" in said
+        git("reset", "--quiet", "--hard", "origin/main", cwd=bot.clone)
+        assert "gh pr edit copier-update" in bot.run(PULLS="1")[1]
+    code, said = bot.run()
+    assert code == 0
+    assert "This is the newest version." in said
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_bot_fails_on_a_conflict(ci: str, source: Path, tmp_path: Path) -> None:
+    """Where the owner changed a line that the update changes, the job names it, fails, and pushes nothing."""
+    update = Update(source, tmp_path, list(releases())[-1], ci=ci)
+    Owner(update.project).change("pyproject.toml", (r'^requires-python = ".*"$', 'requires-python = ">=3.11.4"'))
+    git("commit", "--quiet", "--all", "--message", "Mine", cwd=update.project)
+    later = clone(tmp_path / "later")
+    path = later / "template" / "pyproject.toml.jinja"
+    path.write_text(path.read_text().replace('requires-python = ">={{', 'requires-python = ">3,>={{'))
+    git("-c", "user.name=N", "-c", "user.email=n@e", "commit", "--quiet", "--all", "--message", "Later", cwd=later)
+    git("tag", "--force", f"v{NEWEST}", cwd=later)
+    path = update.project / ".copier-answers.yml"
+    path.write_text(path.read_text().replace(str(source), str(later)))
+    git("commit", "--quiet", "--all", "--message", "Another source", cwd=update.project)
+    bot = Bot(update, ci)
+    code, said = bot.run()
+    assert code == 1
+    assert "pyproject.toml" in said
+    assert "The template and you changed the same lines" in said
+    assert bot.branches() == ["main"]
+
+
+def test_bot_leaves_migrations_to_people(source: Path, tmp_path: Path) -> None:
+    """Where an update wants trust, the job fails, says how to run it by hand, and pushes nothing."""
+    bot = Bot(Update(source, tmp_path, "0.2.0"), "github")
+    code, said = bot.run()
+    assert code == 1
+    assert "uvx copier update --trust" in said
+    assert bot.branches() == ["main"]

@@ -23,3 +23,7 @@ class WandbLogger(loggers.WandbLogger):
         if "WANDB_MODE" not in os.environ and not wandb.login(prompt=False, verify=False):
             kwargs["mode"] = "offline"  # Lightning's own `offline` sets a variable that is read no more
         super().__init__(project=project, name=name, save_dir=save_dir, id=id, resume="allow", **kwargs)
+
+    def finalize(self, status: str) -> None:
+        super().finalize(status)
+        wandb.finish()  # W&B knows one run in a process, and a second one would write into it
