@@ -210,6 +210,7 @@ def test_many_answers_are_changed(source: Path, tmp_path: Path) -> None:
     lives(update.project, "tabular")
 
 
+@pytest.mark.slow
 def test_what_should_follow_is_named(source: Path, tmp_path: Path) -> None:
     """The message after an update names what of the owner's should follow a changed answer, and nothing else."""
     update = Update(source, tmp_path, list(releases())[-1])
@@ -234,6 +235,7 @@ def copier_says(*args: str, cwd: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_twice_is_once(source: Path, tmp_path: Path) -> None:
     """A second update changes nothing, with an answer changed or without."""
     update = Update(source, tmp_path, list(releases())[-1])
@@ -245,6 +247,7 @@ def test_twice_is_once(source: Path, tmp_path: Path) -> None:
         assert read(update.project) == once
 
 
+@pytest.mark.slow
 def test_trust_is_for_migrations_alone(source: Path, tmp_path: Path) -> None:
     """An update asks for trust where it crosses a migration, naming it, and nowhere else; nothing has changed then."""
     for version in releases():
@@ -295,6 +298,7 @@ def test_dirty_and_untracked_projects_are_refused(source: Path, tmp_path: Path) 
     assert (code, "only supported in git-tracked subprojects" in said) == (1, True)
 
 
+@pytest.mark.slow
 def test_check_update(source: Path, tmp_path: Path) -> None:
     """`copier check-update` says that there is a newer version, until there is none."""
     update = Update(source, tmp_path, list(releases())[-1])
@@ -378,6 +382,7 @@ class Bot:
         return git("for-each-ref", "--format=%(refname:short)", "refs/heads", cwd=self.origin).split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_bot(ci: str, source: Path, tmp_path: Path) -> None:
     """The scheduled job pushes the update to a branch and opens a request; of the newest version it says so."""
@@ -398,6 +403,7 @@ def test_bot(ci: str, source: Path, tmp_path: Path) -> None:
     assert "This is the newest version." in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_bot_fails_on_a_conflict(ci: str, source: Path, tmp_path: Path) -> None:
     """Where the owner changed a line that the update changes, the job names it, fails, and pushes nothing."""
