@@ -51,7 +51,7 @@ ADDED: dict[tuple[str, str], set[str]] = {
     ("strategy", "fsdp2"): {f"{PACKAGE}/harness/fsdp2.py"},
     ("logger", "wandb"): {f"{PACKAGE}/harness/wandb.py"},
     ("logger", "mlflow"): {f"{PACKAGE}/harness/mlflow.py"},
-    ("ci", "github"): {".github/workflows/ci.yml", ".github/workflows/update.yml"},
+    ("ci", "github"): {".github/workflows/ci.yml", ".github/workflows/copier-update.yml"},
     ("ci", "gitlab"): {".gitlab-ci.yml"},
     ("container", "docker"): {"Dockerfile"},
     ("license", "MIT"): {"LICENSE"},

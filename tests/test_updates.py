@@ -38,11 +38,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Update:
-    """A project of one release: as it was rendered, as its owner made it, and as an update leaves it."""
+    """A project of one release: as it was rendered, as its owner made it, and as an update leaves it.
+
+    `check` is what every update is held to: no conflict; what is the owner's as it was, but for migrations; what was
+    deleted still gone; and a managed file is what is rendered anew, with the owner's lines and no others put in.
+    """
 
     def __init__(self, source: Path, folder: Path, version: str, **answers: Any) -> None:
         self.source, self.project, self.version = source, folder / "project", version
-        self.render(self.project, f"v{version}", answers)
+        self.render(self.project, version if version == "HEAD" else f"v{version}", answers)
         self.rendered = read(self.project)
         git("init", "--quiet", "--initial-branch=main", cwd=self.project)
         for name, value in (("user.name", "Owner"), ("user.email", "owner@example.org")):
@@ -84,6 +88,9 @@ class Update:
                 assert now is not None, f"{name} is missing"
                 mine = added(was or "", edited or ""), added(edited or "", was or "")
                 assert (added(new, now), added(now, new)) == mine, f"{name} lost a line or has one too many"
+                lines = iter(now.splitlines())
+                kept = all(line in lines for line in new.splitlines() if line not in mine[1])
+                assert kept, f"{name} has its lines in another order"
 
     def migrated(self, text: str | None) -> str | None:
         for old, new in ((old, new) for v in crossed(self.version) for old, new in MIGRATED[v].items()):
@@ -215,10 +222,12 @@ def test_what_should_follow_is_named(source: Path, tmp_path: Path) -> None:
     """The message after an update names what of the owner's should follow a changed answer, and nothing else."""
     update = Update(source, tmp_path, list(releases())[-1])
     said = copier_says("update", "--defaults", "-d", "precision=bf16-mixed", cwd=update.project)[1]
-    assert "What is yours was left alone." in said
+    assert f"My Project is at v{NEWEST} of the template." in said
+    assert "release tags" not in said
     assert "README.md" not in said
     assert "deleted" not in said
-    git("commit", "--quiet", "--all", "--message", "Update", cwd=update.project)
+    git("add", "--all", cwd=update.project)
+    git("commit", "--quiet", "--message", "Update", cwd=update.project)
     said = copier_says("update", "--defaults", "-d", "project_name=Another", "-d", "ci=none", cwd=update.project)[1]
     assert "README.md is yours, and still has the name" in said
     assert "no use for is deleted" in said
@@ -260,6 +269,7 @@ def test_trust_is_for_migrations_alone(source: Path, tmp_path: Path) -> None:
             assert read(update.project) == update.rendered
             code, said = copier_says("update", "--defaults", "--trust", cwd=update.project)
             assert "harness.loading is harness.loaders now" in said
+            assert "had changes of yours" not in said
         assert code == 0, said
     assert crossed("0.1.0")
     assert not crossed(list(releases())[-1])
@@ -308,25 +318,45 @@ def test_check_update(source: Path, tmp_path: Path) -> None:
     assert copier_says("check-update", "--quiet", cwd=update.project)[0] == 0
 
 
+@pytest.mark.slow
+def test_a_template_without_tags_says_so(source: Path, tmp_path: Path) -> None:
+    """From a copy of the template without its tags no migration is known: the update says so, and what to do."""
+    untagged = tmp_path / "untagged"
+    git("clone", "--quiet", str(source), str(untagged))
+    git("tag", "--delete", *git("tag", cwd=untagged).split(), cwd=untagged)
+    git("checkout", "--quiet", releases()["0.2.0"], cwd=untagged)
+    update = Update(untagged, tmp_path, "HEAD")
+    git("checkout", "--quiet", git("rev-parse", f"v{NEWEST}", cwd=source), cwd=untagged)
+    said = copier_says("update", "--defaults", "--vcs-ref=HEAD", cwd=update.project)[1]
+    assert "no release tags" in said
+    assert "run `make tags` in the copy, and update again" in said
+
+
 # ---- Drift, and the update bot ----------------------------------------------------------------------
 
 
-def test_drift_names_what_was_changed(source: Path, tmp_path: Path) -> None:
-    """`drift` names the managed files that the owner changed or deleted, not what is yours nor what is in its place."""
+def test_drift_lists_what_was_changed(source: Path, tmp_path: Path) -> None:
+    """`drift` lists managed files that the owner changed or deleted, not what is yours, nor lines in their place."""
     update = Update(source, tmp_path, NEWEST)
     project = Project(update.project)
-    for changes, code, names in (
-        (lambda: None, 0, []),
-        (update.edit, 1, ["Dockerfile +1 -1", "configs/preset/profile.yaml is gone"]),
-        (lambda: Owner(update.project).change("configs/trainer.yaml", (r"^  logger:$", "  # mine\n  logger:")), 1,
-         ["Dockerfile +1 -1", "configs/preset/profile.yaml is gone", "configs/trainer.yaml +1 -0"]),
-    ):  # fmt: skip
-        changes()
+
+    def drift() -> tuple[int, list[str]]:
         said = project.process("drift")
-        assert said.returncode == code, said.stderr
-        *drifted, last = said.stdout.splitlines()
-        assert drifted == names
-        assert re.fullmatch(rf"{len(names)} of \d+ managed files differ from v{NEWEST} of the template", last)
+        *listed, last = said.stdout.splitlines()
+        assert re.fullmatch(rf"{len(listed)} of \d+ managed files differ from v{NEWEST} of the template", last)
+        return said.returncode, listed
+
+    assert drift() == (0, [])
+    update.edit()
+    (update.project / f"src/{project.package}/__init__.py").write_text('"""Mine."""\n')
+    assert drift() == (3, ["Dockerfile +1 -1", "configs/preset/profile.yaml is gone"])
+    owner = Owner(update.project)
+    owner.change("configs/trainer.yaml", (r"^  logger:$", "  # mine\n  logger:"))
+    owner.change("pyproject.toml", (r'^  "copier.*$', r'  "mine",\n\g<0>'))  # above the template's last line
+    changed = ["configs/trainer.yaml +1 -0", "pyproject.toml +1 -0"]
+    assert drift() == (3, ["Dockerfile +1 -1", "configs/preset/profile.yaml is gone", *changed])
+    owner.change("pyproject.toml", (r"^force-exclude.*\n", ""))
+    assert drift()[1][-1] == "pyproject.toml +1 -1"
 
 
 def test_drift_outside_of_a_project(source: Path, tmp_path: Path) -> None:
@@ -340,42 +370,47 @@ def test_drift_outside_of_a_project(source: Path, tmp_path: Path) -> None:
 
 
 class Bot:
-    """A project's repository at a host, and the job that updates it, in a clone as CI makes one."""
+    """A project's repository at a host, and the newest template's update job for it, in a clone as CI makes one."""
 
     def __init__(self, update: Update, ci: str) -> None:
         self.origin, self.clone, self.tools = (update.project.parent / name for name in ("origin", "clone", "tools"))
+        job = update.render(update.project.parent / "job", f"v{NEWEST}", {"ci": ci})
         git("clone", "--quiet", "--bare", str(update.project), str(self.origin))
-        git("clone", "--quiet", str(self.origin), str(self.clone))
-        self.tools.mkdir()
-        for name, text in {
-            "uvx": f'shift; exec {sys.executable} -m copier "$@"',
-            "gh": 'echo "gh $*" >&2; echo "${PULLS-0}"',
-        }.items():
-            (self.tools / name).write_text(f"#!/bin/sh\n{text}\n")
-            (self.tools / name).chmod(0o755)
-        host = "https://host.example/owner/project"
-        if ci == "github":
-            workflow = yaml.safe_load((self.clone / ".github/workflows/update.yml").read_text())
-            [self.script] = [step["run"] for step in workflow["jobs"]["update"]["steps"] if "run" in step]
-            self.variables = {"GITHUB_SERVER_URL": "https://host.example", "GITHUB_REPOSITORY": "owner/project"}
-        else:
-            [self.script] = yaml.safe_load((self.clone / ".gitlab-ci.yml").read_text())["update"]["script"]
-            self.variables = {
-                "UPDATE_TOKEN": "secret",
-                "CI_SERVER_HOST": "host.example",
-                "CI_PROJECT_PATH": "owner/project",
-            }
-            self.variables["CI_DEFAULT_BRANCH"] = "main"
-            host = "https://oauth2:secret@host.example/owner/project.git"
-        git("config", f"url.{self.origin}.insteadOf", host, cwd=self.clone)
         git("config", "receive.advertisePushOptions", "true", cwd=self.origin)
+        hook = self.origin / "hooks" / "pre-receive"
+        self.tools.mkdir()
+        for tool, text in (
+            (self.tools / "uvx", f'shift; exec {sys.executable} -m copier "$@"'),
+            (self.tools / "gh", 'echo "gh $*" >&2; [ "$1 $2" != "pr list" ] || echo "$PULL"'),
+            (hook, "env | grep ^GIT_PUSH_OPTION_ >&2 || true"),
+        ):
+            tool.write_text(f"#!/bin/sh\n{text}\n")
+            tool.chmod(0o755)
+        if ci == "github":
+            steps = yaml.safe_load(job[".github/workflows/copier-update.yml"])["jobs"]["update"]["steps"]
+            output = 'export title="$(sed -n s/^title=//p $GITHUB_OUTPUT)"\n'  # of one step, for the next
+            self.script = output.join(step["run"] for step in steps if "run" in step)
+            self.variables = {"GITHUB_SERVER_URL": "https://host.example", "GITHUB_REPOSITORY": "owner/project"}
+            self.variables["GITHUB_OUTPUT"] = str(self.tools / "output")
+            self.host = "https://host.example/owner/project"
+        else:
+            [self.script] = yaml.safe_load(job[".gitlab-ci.yml"])["update"]["script"]
+            self.variables = {"UPDATE_TOKEN": "secret", "CI_PROJECT_URL": "https://host.example:8/owner/project"}
+            self.host = "https://oauth2:secret@host.example:8/owner/project.git"
 
     def run(self, **variables: str) -> tuple[int, str]:
-        environment = os.environ | self.variables | variables | {"PATH": f"{self.tools}:{os.environ['PATH']}"}
+        shutil.rmtree(self.clone, ignore_errors=True)
+        git("clone", "--quiet", "--depth=1", self.origin.as_uri(), str(self.clone))
+        git("checkout", "--quiet", "--detach", cwd=self.clone)
+        git("config", f"url.{self.origin}.insteadOf", self.host, cwd=self.clone)
         done = subprocess.run(
-            ["bash", "-e", "-o", "pipefail", "-c", self.script],
-            cwd=self.clone, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            ["bash", "-e", "-c", self.script],
+            cwd=self.clone,
+            env=os.environ | self.variables | variables | {"PATH": f"{self.tools}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
         return done.returncode, done.stdout + done.stderr
 
     def branches(self) -> list[str]:
@@ -385,22 +420,56 @@ class Bot:
 @pytest.mark.slow
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
 def test_bot(ci: str, source: Path, tmp_path: Path) -> None:
-    """The scheduled job pushes the update to a branch and opens a request; of the newest version it says so."""
+    """The scheduled job pushes an update to a branch and opens a request, once; without an update it says so."""
     update = Update(source, tmp_path, list(releases())[-1], ci=ci)
     update.edit()
     bot = Bot(update, ci)
-    code, said = bot.run()
+    code, said = bot.run(PULL="")
     assert code == 0, said
     assert bot.branches() == ["copier-update", "main"]
     assert f"_commit: v{NEWEST}" in git("show", "copier-update:.copier-answers.yml", cwd=bot.origin)
-    assert git("log", "-1", "--format=%s", "copier-update", cwd=bot.origin) == f"Update the template to v{NEWEST}"
+    title = f"Update to v{NEWEST} of the template"
+    assert git("log", "-1", "--format=%s", "copier-update", cwd=bot.origin) == title
     if ci == "github":
-        assert "gh pr create --head copier-update" in said
-        git("reset", "--quiet", "--hard", "origin/main", cwd=bot.clone)
-        assert "gh pr edit copier-update" in bot.run(PULLS="1")[1]
-    code, said = bot.run()
+        assert said.index("gh auth setup-git") < said.index(f"gh pr create --head copier-update --title {title}")
+    else:
+        assert "OPTION_0=merge_request.create" in said
+        assert f"OPTION_1=merge_request.title={title}" in said
+    pushed = git("rev-parse", "copier-update", cwd=bot.origin)
+    assert "The branch copier-update has this version already." in bot.run(PULL="7")[1]
+    assert git("rev-parse", "copier-update", cwd=bot.origin) == pushed
+    git("update-ref", "refs/heads/copier-update", "main", cwd=bot.origin)  # as an older update would have left it
+    code, said = bot.run(PULL="7")
     assert code == 0
-    assert "This is the newest version." in said
+    assert ci == "gitlab" or "gh api --silent --method PATCH repos/owner/project/pulls/7" in said
+    git("update-ref", "refs/heads/main", "copier-update", cwd=bot.origin)  # it is merged
+    code, said = bot.run(PULL="")
+    assert (code, "This is the newest version." in said) == (0, True)
+
+
+def test_bot_is_least_privileged(source: Path, tmp_path: Path) -> None:
+    """It runs on a schedule or by hand alone, may write what it writes, and has its token where it pushes alone."""
+    for ci in ("github", "gitlab"):
+        copier.run_copy(str(source), tmp_path / ci, {"ci": ci}, vcs_ref=f"v{NEWEST}", defaults=True, quiet=True)
+    workflow = yaml.safe_load((tmp_path / "github/.github/workflows/copier-update.yml").read_text())
+    assert set(workflow[True]) == {"schedule", "workflow_dispatch"}  # YAML 1.1 reads `on` so
+    assert workflow["permissions"] == {}
+    job = workflow["jobs"]["update"]
+    assert job["permissions"] == {"contents": "write", "pull-requests": "write"}
+    holders = [step for step in job["steps"] if "TOKEN" in str(step) or "github.token" in str(step)]
+    assert [step["name"] for step in holders] == ["Push it, and open the pull request"]
+    assert holders[0]["env"]["GH_TOKEN"] == "${{ secrets.UPDATE_TOKEN || github.token }}"
+    gitlab = yaml.safe_load((tmp_path / "gitlab/.gitlab-ci.yml").read_text())
+    assert gitlab["update"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $COPIER_UPDATE'}]
+    assert gitlab["check"]["rules"] == [{"if": "$COPIER_UPDATE == null"}]
+
+
+def test_bot_without_its_token(source: Path, tmp_path: Path) -> None:
+    """On GitLab, where the token is a variable of the owner's, the job says that it lacks it."""
+    bot = Bot(Update(source, tmp_path, list(releases())[-1], ci="gitlab"), "gitlab")
+    code, said = bot.run(UPDATE_TOKEN="")
+    assert code != 0
+    assert "UPDATE_TOKEN: is the variable that docs/manual.md asks for" in said
 
 
 @pytest.mark.slow

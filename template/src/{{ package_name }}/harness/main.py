@@ -7,7 +7,7 @@ commands:
   validate   evaluate a run's best checkpoint on the validation split
   test       evaluate it on the test split
   predict    write its predictions to runs/NAME/predictions.csv
-  drift      name the managed files that are not as the template renders them
+  drift      name the managed files that are not as the template renders them (exit code 3)
 
 options:
   --run NAME         fit: the run's name (default: date, time and configuration)
@@ -61,8 +61,10 @@ def main() -> None:
         if not args or args[0] in ("-h", "--help"):
             names = sorted(f"  {path.parent.name}/{path.stem}" for path in configs.glob("*/*.yaml"))
             return print(__doc__.format(prog=prog, configs="\n".join(names)), end="")
-        if args == ["drift"]:
-            sys.exit(drift())
+        if args[0] == "drift":
+            if args[1:]:
+                raise UserError(f"drift takes no options, not {args[1]}")
+            sys.exit(3 if drift() else 0)
         if args[0] not in ("fit", "validate", "test", "predict"):
             raise UserError(f"unknown command {args[0]!r}: use fit, validate, test, predict or drift")
         plan = compose(args, configs)
@@ -145,17 +147,27 @@ def find_run(name: str | None) -> Path:
 def drift() -> bool:
     """Name the managed files that are not as the recorded version of the template renders them, if there are any.
 
-    What stands by a comment `# Yours:` does not count. Copier cannot tell, since it keeps no copy of what it rendered.
+    Lines that were added beside a comment `# Yours:`, and a value changed below one, do not count. Copier
+    cannot tell, since it keeps no copy of what it rendered.
     """
     import copier
     import yaml
 
-    recorded = yaml.safe_load(Path(".copier-answers.yml").read_text())
-    source, version = recorded.pop("_src_path"), recorded.pop("_commit")
+    try:
+        recorded = yaml.safe_load(Path(".copier-answers.yml").read_text())
+        source, version = recorded.pop("_src_path"), recorded.pop("_commit")
+    except (OSError, KeyError, AttributeError) as error:
+        raise UserError(
+            "drift runs in a project's folder, whose .copier-answers.yml has _src_path and _commit"
+        ) from error
     with TemporaryDirectory() as folder:
         copier.run_copy(source, folder, recorded, vcs_ref=version, defaults=True, quiet=True)
-        texts = {p.relative_to(folder): p.read_text() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
-    managed = {name: text.splitlines() for name, text in texts.items() if "Managed by" in text.partition("\n")[0]}
+        texts = {p.relative_to(folder): p.read_text("utf-8") for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+    managed = {
+        name: text.splitlines()
+        for name, text in texts.items()
+        if "Managed by copier-lightning" in text.partition("\n")[0]
+    }
     drifted = [line for name, lines in managed.items() if (line := difference(name, lines))]
     print(*drifted, f"{len(drifted)} of {len(managed)} managed files differ from {version} of the template", sep="\n")
     return bool(drifted)
@@ -165,9 +177,14 @@ def difference(name: Path, there: list[str]) -> str:
     """How many lines of a managed file were added and taken out; nothing where all that changed is yours."""
     if not name.is_file():
         return f"{name} is gone"
-    here, added, removed = name.read_text().splitlines(), 0, 0
+    here, added, removed = name.read_text("utf-8", "replace").splitlines(), 0, 0
     for kind, start, end, first, last in SequenceMatcher(None, there, here, autojunk=False).get_opcodes():
-        around = there[max(start - 1, 0) : end + 2 if kind == "insert" else start]
-        if kind != "equal" and not any("# Yours:" in line for line in around):
-            added, removed = added + last - first, removed + end - start
+        beside, size = there[max(start - 1, 0) : start] if kind == "insert" or end - start == 1 else [], end - start
+        while (
+            kind == "insert" and there[start : start + 1] == here[first : first + 1]
+        ):  # it as well begins a line below
+            start, first, last = start + 1, first + 1, last + 1
+        beside += there[start : start + 1] if kind == "insert" else []
+        if kind != "equal" and not any("# Yours:" in line for line in beside):
+            added, removed = added + last - first, removed + size
     return f"{name} +{added} -{removed}" if added or removed else ""
