@@ -9,6 +9,7 @@ import ast
 import logging
 import math
 import random
+import re
 import shutil
 import tomllib
 import warnings
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import QUESTIONS, ROOT
 from jsonargparse import ArgumentParser
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
@@ -38,26 +40,25 @@ COMMON = {
     *(f"{PACKAGE}/harness/{name}.py" for name in ("__init__", "cli", "loaders", "main", "optim", "runs")),
     *("tests/test_model.py", "tests/harness/test_harness.py"),
 }
-ADDED: dict[tuple[str, str], set[str]] = {
-    ("task", "image_classification"): {"configs/experiment/finetune.yaml"},
-    ("task", "language_modeling"): {
-        "configs/experiment/whole.yaml",
-        *(f"{PACKAGE}/harness/{name}.py" for name in ("streams", "texts")),
-    },
-    ("task", "tabular"): {
-        *("configs/experiment/diabetes.yaml", "configs/experiment/large.yaml"),
-        f"{PACKAGE}/harness/tables.py",
-    },
-    ("strategy", "fsdp2"): {f"{PACKAGE}/harness/fsdp2.py"},
-    ("logger", "wandb"): {f"{PACKAGE}/harness/wandb.py"},
-    ("logger", "mlflow"): {f"{PACKAGE}/harness/mlflow.py"},
-    ("ci", "github"): {".github/workflows/ci.yml", ".github/workflows/copier-update.yml"},
-    ("ci", "gitlab"): {".gitlab-ci.yml"},
-    ("container", "docker"): {"Dockerfile"},
-    ("license", "MIT"): {"LICENSE"},
-    ("license", "Apache-2.0"): {"LICENSE"},
-    ("license", "BSD-3-Clause"): {"LICENSE"},
-}
+SWITCH = re.compile(r"{{ '\.' if (?:(?P<name>\w+) == '(?P<value>.+)'|'(?P<member>.+)' in (?P<list>\w+)) else '' }}")
+
+
+def added(questions: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
+    """What the folder of each switch holds, by the answer that turns the switch on."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for name, question in questions.items():
+        if isinstance(question, dict) and (switch := SWITCH.fullmatch(str(question.get("default")))):
+            folder = ROOT / "template" / f"{{{{ {name} }}}}"
+            files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+            kept = [path for path in files if not set(path.parts) & {"__pycache__", ".ruff_cache"}]
+            paths = [path.as_posix().replace("{{ package_name }}", PACKAGE.removeprefix("src/")) for path in kept]
+            answer = (switch["name"] or switch["list"], switch["value"] or switch["member"])
+            found[answer] = {path.removesuffix(".jinja") for path in paths if not path.startswith("_")}
+            assert found[answer], f"{folder} holds nothing"
+    return found
+
+
+ADDED = added(QUESTIONS)
 
 
 def expected_files(answers: dict[str, Any]) -> set[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, TASKS
 from identify.vendor.licenses import LICENSES
 from packaging.requirements import Requirement
 
@@ -59,6 +59,7 @@ PROJECTS: dict[str, dict[str, Any]] = {
     "mps": {"accelerator": "mps", "task": "language_modeling"},
     "tpu": {"accelerator": "tpu"},
 }
+PROJECTS |= {task: {"task": task} for task in TASKS if task not in {p.get("task", TASKS[0]) for p in PROJECTS.values()}}
 # Values that are legal in one line of text, and break a file that pastes them unquoted.
 HOSTILE = {
     "quotes": """Zoë "Zed" O'Neil \\ & C:\\new 🦾""",
@@ -175,9 +176,10 @@ def test_ruff(projects: dict[str, Path]) -> None:
     check("ruff", "format", "--no-cache", "--check", *projects.values())
 
 
-@pytest.mark.parametrize("name", ["default", "language-modeling", "tabular"])
-def test_types(projects: dict[str, Path], name: str) -> None:
+@pytest.mark.parametrize("task", TASKS)
+def test_types(projects: dict[str, Path], task: str) -> None:
     """pyrefly finds nothing in a project of each task."""
+    name = next(name for name, answers in PROJECTS.items() if answers.get("task", TASKS[0]) == task)
     check("pyrefly", "check", "--python-interpreter-path", sys.executable, cwd=projects[name])
 
 
