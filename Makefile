@@ -10,11 +10,12 @@ export UV_NO_SOURCES := 1
 export UV_PYTHON := $(PYTHON)
 export PATH := $(abspath $(dir $(UV))):$(PATH)
 
-.PHONY: help install demo check test soak bench gpu tags format
+.PHONY: help install demo check test scoreboard soak bench gpu tags format
 help:
 	@echo "make demo    scaffold the default project, install it, train it, test it"
 	@echo "make check   lint, and the quick tests (2 minutes)"
 	@echo "make test    all tests (17 minutes on two cores)"
+	@echo "make scoreboard  train each task, beside its baseline (4 minutes)"
 	@echo "make soak    kill runs a hundred times, and compare how they end (20 minutes)"
 	@echo "make bench   what the harness adds to a step"
 	@echo "make tags    a git tag for each release in the history, for Copier to find"
@@ -45,6 +46,10 @@ test: install
 
 soak: install
 	.venv/bin/python tests/soak.py 100
+
+scoreboard: install
+	rm -rf build/scoreboard
+	.venv/bin/python tests/scoreboard.py build/scoreboard
 
 bench: install
 	.venv/bin/python tests/bench.py
