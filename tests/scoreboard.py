@@ -75,5 +75,5 @@ def scores(task: str, folder: Path) -> list[Score]:
 if __name__ == "__main__":
     print("| task | metric | here | baseline | `fit` |\n|---|---|---|---|---|")
     for task in sys.argv[2:] or TASKS:
-        for score in scores(task, Path(sys.argv[1]) / task):
+        for score in scores(task, Path(sys.argv[1]).resolve() / task):
             print(score.row(), flush=True)

@@ -71,17 +71,14 @@ def commands(text: str, name: str) -> list[list[str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_commands_of_a_project_parse(task: str, render: Any, tmp_path: Path) -> None:
-    """Each `fit` command, option and key in the project's README and experiments is one that the project takes."""
+    """Each `fit` command, option and key in the project's pages and experiments is one that the project takes."""
     project = Project(render(tmp_path / "project", task=task, project_name=f"Readme {task}"))
     name = f"readme-{task.replace('_', '-')}"
-    pages = [
-        project.folder / "README.md",
-        project.folder / "docs/manual.md",
-        *(project.folder / "configs" / "experiment").glob("*.yaml"),
-    ]
-    found = [args for page in pages for args in commands(page.read_text().replace("my-project", name), name)]
-    assert len(found) > 10
-    for command, *args in found:
+    pages = [project.folder / "README.md", *(project.folder / "configs" / "experiment").glob("*.yaml")]
+    pages += [project.folder / "docs/manual.md"] if task == TASKS[0] else []  # which says the same of all tasks
+    found = {tuple(args) for page in pages for args in commands(page.read_text().replace("my-project", name), name)}
+    assert len(found) > 5
+    for command, *args in sorted(found):
         if command == "fit":
             named = [] if "--run" in args else ["--run", "readme"]
             said = project.run("fit", *named, *args, "--print_config")

@@ -230,7 +230,7 @@ def test_what_should_follow_is_named(source: Path, tmp_path: Path) -> None:
     git("commit", "--quiet", "--message", "Update", cwd=update.project)
     said = copier_says("update", "--defaults", "-d", "project_name=Another", "-d", "ci=none", cwd=update.project)[1]
     assert "README.md is yours, and still has the name" in said
-    assert "no use for is deleted" in said
+    assert "it is deleted, with your lines in it" in said
 
 
 # ---- Twice, and what is refused -------------------------------------------------------------------
