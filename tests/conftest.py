@@ -26,6 +26,11 @@ def choices(question: str) -> list[str]:
 TASKS = choices("task")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with what takes minutes, so that no worker waits for another one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @cache
 def copy_template() -> Path:
     """The template without its history: Copier renders what stands here, not the last commit."""

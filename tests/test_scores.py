@@ -10,9 +10,10 @@ from PIL import Image
 from projects import Project
 from scoreboard import scores
 
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("task", TASKS)
 def test_scores(task: str, tmp_path: Path) -> None:
     """Within three minutes each run of a task is as good as it states and no worse than its baseline.

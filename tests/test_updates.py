@@ -140,6 +140,7 @@ def lives(project: Path, task: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("task", TASKS)
 def test_every_release_updates(task: str, source: Path, tmp_path: Path) -> None:
     """From each release that has the task: no conflict, no lost edit, nothing back, and a project that lives.
