@@ -8,7 +8,6 @@ import re
 import shutil
 import warnings
 from argparse import ArgumentError
-from difflib import get_close_matches
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
@@ -16,13 +15,14 @@ from secrets import token_hex
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ..data import DataModule
 from ..model import Model
-from . import UserError
-from .main import FIRST, Plan
+from . import FIRST, UserError
+from .main import Plan, explain
 from .runs import Run, best_checkpoint, load, newest_checkpoint
 
 # Lightning 2.6 calls what torch 2.15 deprecates; a run that goes on has checkpoints; the workers share a stream.
@@ -36,8 +36,9 @@ FACTS = [name for name in PARAMETERS if isinstance(getattr(DataModule, name, Non
 CHANGEABLE = ["_instantiator", "num_workers", "path", "hub", "predict_path", "compile"]  # while a run goes on
 # The least that a number of this name can be, wherever it stands.
 LOWEST = dict.fromkeys(("batch_size", "image_size", "context", "dim", "width", "depth", "heads", "vocab_size"), 1)
+LOWEST |= dict.fromkeys(("accumulate_grad_batches", "max_length", "buckets", "new_tokens"), 1)
 LOWEST |= dict.fromkeys(("num_workers", "lr", "weight_decay", "warmup_steps", "dropout", "blocks", "split_seed"), 0)
-LOWEST |= {"accumulate_grad_batches": 1, "bytes_per_token": 0.01, "augment": 0, "seed_everything": 0}
+LOWEST |= dict.fromkeys(("augment", "seed_everything", "ngrams", "folds", "fold"), 0) | {"bytes_per_token": 0.01}
 STRICT: Any = {"exit_on_error": False, "allow_abbrev": False}
 
 
@@ -83,7 +84,7 @@ class CLI(LightningCLI):
         if fit and options.ckpt_path:
             raise UserError("fit goes on by --run NAME, or starts from --weights PATH; ckpt_path is for evaluation")
         self.checkpoint = {}
-        if not fit:  # evaluation leaves the training's records as they are
+        if not fit:  # which leaves the training's records as they are
             options.ckpt_path = options.ckpt_path or best_checkpoint(self.run_dir / "checkpoints/last.ckpt")
             options.trainer.logger, self.checkpoint = False, load(options.ckpt_path)
         elif not self.plan.restart and not options.trainer.fast_dev_run:
@@ -99,6 +100,13 @@ class CLI(LightningCLI):
         names = {"{id}": token_hex(4), "{run_dir}": str(self.run_dir), "{run}": self.run_dir.name}
         self.saved_config = f"{self.plan.command}\n{saved}".replace("{id}", names["{id}"])
         self.config = parser.parse_string(re.sub(r"\{(id|run|run_dir)\}", lambda m: names[m[0]], parser.dump(config)))
+
+    def _parse_ckpt_path(self) -> None:
+        """The checkpoint says what the model is, but for what the command line says."""
+        said = {"_instantiator", *re.findall(r"--model\.(\w+)", " ".join(self.plan.args))}
+        hparams = {name: value for name, value in self.hparams.items() if name not in said}
+        if self.plan.args[0] != "fit" and hparams:
+            self.config = self.parser.parse_object({self.plan.args[0]: {"model": hparams}}, self.config)
 
     def before_instantiate_classes(self) -> None:
         parser, trainer = self._parser(self.subcommand), self.config[str(self.subcommand)].trainer
@@ -150,19 +158,36 @@ class CLI(LightningCLI):
     after_validate = after_test
 
     def predict(self, **kwargs) -> None:
-        """Write the columns that `predict_step` returns: a row for a sample, a file for a rank."""
-        batches: Any = self.trainer.predict(**kwargs)
-        columns = [[c.tolist() if isinstance(c, torch.Tensor) else c for c in batch.values()] for batch in batches]
-        rank = f"-{self.trainer.global_rank}" if self.trainer.world_size > 1 else ""
-        if not self.trainer.fast_dev_run:
-            with (path := self.run_dir / f"predictions{rank}.csv").open("w", newline="") as file:
-                csv.writer(file).writerows([batches[0], *(r for batch in columns for r in zip(*batch, strict=True))])
-            print(f"saved to {path}")
+        self.trainer.callbacks += [] if self.trainer.fast_dev_run else [Table(self.run_dir)]
+        self.trainer.predict(**kwargs | {"return_predictions": False})
 
 
-def explain(error: Exception, keys: list[str]) -> str:
-    """One line for jsonargparse's many: the key, what it takes, what it got, what was meant."""
-    text = re.sub(r"Does not validate .*? Errors: ", "", " ".join(str(error).split()))
-    name = re.search(r"(?:arguments: --|option ')([\w.]+)", text)
-    close = get_close_matches(name[1], keys, n=1) if name else []
-    return f"{text}; " + (f"did you mean {close[0]}?" if close else "`fit --help` lists every key and what it takes")
+class Table(Callback):
+    """Writes the columns that `predict_step` returns, batch by batch: a row for a sample, a file for a rank.
+
+    A column is a tensor (B, ...) or a list; images in it are saved in `predictions/`, and named in the table.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir, self.images = run_dir, 0
+
+    def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
+        self.folder = self.run_dir / ("predictions" + f"-{trainer.global_rank}" * (trainer.world_size > 1))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.file = self.folder.with_suffix(".csv").open("w", newline="")
+
+    def on_predict_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, *args: Any, **kwargs: Any) -> None:
+        columns = [c.tolist() if isinstance(c, torch.Tensor) else map(self.keep, c) for c in outputs.values()]
+        csv.writer(self.file).writerows([outputs] * (not self.file.tell()) + [*zip(*columns, strict=True)])
+
+    def keep(self, cell: Any) -> Any:
+        if not hasattr(cell, "save"):
+            return cell
+        self.folder.mkdir(exist_ok=True)
+        self.images += 1
+        cell.save(path := self.folder / f"{self.images:05d}.png")
+        return path.relative_to(self.run_dir)
+
+    def on_predict_end(self, trainer: Any, pl_module: Any) -> None:
+        self.file.close()
+        print(f"saved to {self.file.name}" + f", with {self.images} images in {self.folder}" * bool(self.images))

@@ -6,7 +6,7 @@ commands:
              and a run that was cut off goes on where it was
   validate   evaluate a run's best checkpoint on the validation split
   test       evaluate it on the test split
-  predict    write its predictions to runs/NAME/predictions.csv
+  predict    write its predictions to runs/NAME/predictions.csv, and images beside it
   drift      name the managed files that are not as the template renders them (exit code 3)
 
 options:
@@ -33,15 +33,12 @@ import shlex
 import sys
 import traceback
 from datetime import datetime
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from . import Preempted, UserError
-
-# The one process that speaks; SLURM's variables stay those of the job in what is started by hand in it.
-FIRST = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
+from . import FIRST, Preempted, UserError
 
 
 class Plan(NamedTuple):
@@ -80,7 +77,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except UserError as error:  # a loader's worker puts a traceback before the message
-        sys.exit(f"{prog}: error: {str(error).splitlines()[-1].split('UserError: ')[-1]}" if FIRST else 1)
+        said = str(error).split("UserError: ")[-1].strip().splitlines()
+        lines = [f"{len(said)} faults", *said] if len(said) > 1 else said
+        sys.exit(f"{prog}: error: " + "\n  ".join(lines) if FIRST else 1)
     except Exception as error:
         own = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if is_yours(frame.f_code.co_filename)]
         if own or "TRACEBACK" in os.environ:
@@ -127,6 +126,14 @@ def compose(args: list[str], configs: Path) -> Plan:
         layers = [run_dir / "config.yaml"]
     layers += [short if (short := configs / f"{name}.yaml").is_file() else Path(name) for name in known.config]
     return Plan(run_dir, [args[0], *(f"--config={layer}" for layer in layers), *rest], command, known.restart)
+
+
+def explain(error: Exception, keys: list[str]) -> str:
+    """One line for jsonargparse's many: the key, what it takes, what it got, what was meant."""
+    text = re.sub(r"Does not validate .*? Errors: ", "", " ".join(str(error).split()))
+    name = re.search(r"(?:arguments: --|option ')([\w.]+)", text)
+    close = get_close_matches(name[1], keys, n=1) if name else []
+    return f"{text}; " + (f"did you mean {close[0]}?" if close else "`fit --help` lists every key and what it takes")
 
 
 def fresh_name(config: list[str]) -> str:

@@ -21,8 +21,9 @@ def adamw_warmup_cosine(
     # fsdp has flattened the parameters by now, so the shape alone does not tell.
     kinds = nn.Linear | nn.Embedding | nn.modules.conv._ConvNd
     weights = {id(m.weight) for m in module.modules() if isinstance(m, kinds)}
-    matrices = [p for p in module.parameters() if p.ndim > 1 or id(p) in weights]
-    vectors = [p for p in module.parameters() if p.ndim < 2 and id(p) not in weights]
+    trained = [p for p in module.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.ndim > 1 or id(p) in weights]
+    vectors = [p for p in trained if p.ndim < 2 and id(p) not in weights]
     groups = [(weight_decay, matrices), (0.0, vectors)]
     optimizer = AdamW([{"params": ps, "weight_decay": decay} for decay, ps in groups if ps], lr=lr)
     total = module.trainer.estimated_stepping_batches
