@@ -1,11 +1,13 @@
 """The model and the data. Yours: change them as your experiment changes."""
 
 import importlib
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from harness.test_harness import ModelSuite
 from PIL import Image
 
 PACKAGE = next((Path(__file__).parents[1] / "src").glob("*/model.py")).parent.name
@@ -36,18 +38,10 @@ def test_logits_have_a_column_for_each_class() -> None:
     assert model(torch.rand(4, 3, 32, 32)).shape == model(torch.rand(4, 3, 48, 48)).shape == (4, 3)
 
 
-def test_one_batch_can_be_learnt() -> None:
-    """Thirty steps on one batch bring the loss near zero."""
-    torch.manual_seed(0)
-    batch = batch_of(DataModule(batch_size=16), "val")
-    model = Model(class_names=[str(i) for i in range(10)])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(30):
-        loss = torch.nn.functional.cross_entropy(model(batch["image"]), batch["label"])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    assert loss.item() < 0.05
+class TestModel(ModelSuite):
+    """One batch is learnt, a gradient reaches every weight, and validation changes none."""
+
+    options = ("--model.backbone=test_resnet", "--data.batch_size=8", "--data.augment=0")
 
 
 def test_only_training_images_vary() -> None:
@@ -96,21 +90,38 @@ def test_predict_takes_a_folder_or_a_file(folder: Path) -> None:
         assert len(data.predict) == count
 
 
-def test_bad_folders_are_named(folder: Path) -> None:
-    """A missing folder, a class without an image, a broken image and too few images are named, each in one line."""
-    with pytest.raises(UserError, match=r"nowhere.*CLASS"):
-        DataModule(path="nowhere").splits  # noqa: B018
-    (folder / "green").mkdir()
-    with pytest.raises(UserError, match="green"):
-        DataModule(path=str(folder)).splits  # noqa: B018
-    Image.new("RGB", (9, 9)).save(folder / "green" / "0.png")
-    with pytest.raises(UserError, match="least populated class"):
-        DataModule(path=str(folder)).splits  # noqa: B018
-    for i in range(1, 10):
-        Image.new("RGB", (9, 9)).save(folder / "green" / f"{i}.png")
-    (folder / "green" / "3.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match=r"3\.png is no readable image"):
-        DataModule(path=str(folder)).prepare_data()
+def test_folds_test_every_image_once(folder: Path) -> None:
+    """The test splits of all folds are apart and cover the data; a fold that is none is refused."""
+    tests = [DataModule(path=str(folder), folds=5, fold=fold).splits["test"][0] for fold in range(5)]
+    assert sorted(image for images in tests for image in images) == sorted(map(str, folder.glob("*/*.png")))
+    with pytest.raises(UserError, match=r"data\.fold=5 of data\.folds=5"):
+        DataModule(path=str(folder), folds=5, fold=5).splits  # noqa: B018
+
+
+def test_all_faults_are_named_at_once(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    """A class without an image and two broken images are a line each; a leak between the splits is a note."""
+    for split in ("train", "test"):
+        shutil.copytree(folder, folder / "all" / split, ignore=shutil.ignore_patterns("all"))
+    (folder / "all" / "train" / "green").mkdir()
+    for i in range(2):
+        (folder / "all" / "train" / "red" / f"{i}.png").write_bytes(b"no image")
+    with pytest.raises(UserError) as error:
+        DataModule(path=str(folder / "all")).splits  # noqa: B018
+    said = str(error.value).splitlines()
+    assert [sum(word in line for line in said) for word in ("red/0.png", "red/1.png", "train/green")] == [1, 1, 1]
+    assert "of test are in train as well" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("path", "message"), [("nowhere", "2 classes or more"), ("few", "too few samples of class")])
+def test_bad_folders_are_named(path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing folder, and a class with too few images to be cut."""
+    monkeypatch.chdir(tmp_path)
+    for name, count in (("a", 9), ("b", 1)):
+        for i in range(count):
+            (tmp_path / "few" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (9, 9), (i, i, i)).save(tmp_path / "few" / name / f"{i}.png")
+    with pytest.raises(UserError, match=message):
+        DataModule(path=path, test_fraction=0.5, val_fraction=0.4).splits  # noqa: B018
 
 
 def test_unknown_backbone_is_named() -> None:

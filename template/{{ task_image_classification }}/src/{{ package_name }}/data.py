@@ -1,20 +1,23 @@
 """Images with labels: digits to start with, or your own. Yours: updates leave it alone."""
 
 from functools import cached_property
+from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch.utils.data import DataLoader, Dataset, Subset
-from torchvision.datasets.folder import IMG_EXTENSIONS, ImageFolder
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 
-from .harness import UserError
+from .harness import Faults, UserError, cut, note_imbalance, note_leaks
 from .harness.loaders import make_loader
+
+Splits = dict[str, tuple[Any, list[int]]]  # images, which are images, paths or Hub rows, and labels
 
 
 class DataModule(LightningDataModule):
@@ -29,6 +32,8 @@ class DataModule(LightningDataModule):
         val_fraction: share of all images that is cut from `train` where there is no `val`.
         test_fraction: the same for `test`.
         split_seed: of the cuts, which keep the classes' shares.
+        folds: for cross-validation, so many equal parts of `train`, of which one is `test`; 0: none.
+        fold: which one, from 0.
         augment: strength, from 0; at 1, turns by 10 degrees, shifts and zooms by 10 %, either way.
         flip: mirror left and right half of the time, as part of the augmentation.
         num_workers: loader processes; default: to fit data and machine.
@@ -46,6 +51,8 @@ class DataModule(LightningDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.2,
         split_seed: int = 0,
+        folds: int = 0,
+        fold: int = 0,
         augment: float = 1.0,
         flip: bool = False,
         num_workers: int | None = None,
@@ -54,32 +61,28 @@ class DataModule(LightningDataModule):
         self.save_hyperparameters()
 
     @cached_property
-    def splits(self) -> dict[str, tuple[Any, list[int]]]:
-        """For each split its images, which are images, paths or Hub rows, and their labels."""
-        hp = self.hparams
-        splits, self.names = read_hub(hp.hub) if hp.hub else read_folder(Path(hp.path)) if hp.path else read_digits()
-        total = sum(len(labels) for _, labels in splits.values())
-        for name, fraction in (("test", hp.test_fraction), ("val", hp.val_fraction)):
-            if name not in splits:
-                splits["train"], splits[name] = cut(*splits["train"], round(fraction * total), hp.split_seed)
+    def splits(self) -> Splits:
+        """The images and labels of each split, when nothing is wrong with any of them."""
+        hp, faults, contents = self.hparams, Faults(), {}
+        splits, self.names = read_hub(hp.hub) if hp.hub else read_folder(hp.path, faults) if hp.path else read_digits()
+        self.new = list_images(Path(hp.predict_path)) if hp.predict_path else []
+        faults += [f"data.predict_path={hp.predict_path}: no image is there"] * bool(hp.predict_path and not self.new)
+        for image in [*self.new, *(path for paths, _ in splits.values() for path in paths if hp.path)]:
+            with faults:
+                contents[image] = content(image)
+        images, labels = splits["train"]
+        with faults:
+            parts = cut([self.names[label] for label in labels], splits, hp)
+            splits |= {name: (Subset(images, part), [labels[i] for i in part]) for name, part in parts.items()}
+        note_imbalance([self.names[label] for label in splits["train"][1]])
+        if hp.path:
+            note_leaks({n: {p: contents[p] for p in paths if p in contents} for n, (paths, _) in splits.items()})
+        faults.refuse()
         return splits
 
     @cached_property
     def class_names(self) -> list[str]:
         return self.names if self.splits else []
-
-    @cached_property
-    def new_images(self) -> list[str]:
-        """The images of `predict_path`, a folder or a single one."""
-        path = Path(self.hparams.predict_path or "")
-        found = [str(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in IMG_EXTENSIONS]
-        return [] if self.hparams.predict_path is None else found or [str(path)]
-
-    def prepare_data(self) -> None:
-        """Open every file once, so that a broken one shows before training, not in its midst."""
-        named = [] if self.hparams.hub else [image for images, _ in self.splits.values() for image in images]
-        for image in (image for image in named + self.new_images if isinstance(image, str)):
-            read_image(image, check=True)
 
     def setup(self, stage: str) -> None:
         hp, a = self.hparams, self.hparams.augment / 10
@@ -90,8 +93,8 @@ class DataModule(LightningDataModule):
         self.train = ImageDataset(*self.splits["train"], v2.Compose([*fit[:2], *vary, *fit[2:]]))
         self.val = ImageDataset(*self.splits["val"], plain)
         self.test = self.predict = ImageDataset(*self.splits["test"], plain)
-        if self.new_images:
-            self.predict = ImageDataset(self.new_images, [-1] * len(self.new_images), plain)
+        if self.new:
+            self.predict = ImageDataset(self.new, [-1] * len(self.new), plain)
 
     def train_dataloader(self) -> DataLoader:
         return make_loader(self.train, self, train=True)
@@ -122,31 +125,47 @@ class ImageDataset(Dataset):
         return {"image": self.transform(read_image(image)), "label": self.labels[index], "name": name}
 
 
-def read_digits() -> tuple[dict[str, tuple[Any, list[int]]], list[str]]:
+def read_digits() -> tuple[Splits, list[str]]:
     """1,797 handwritten digits of 8 x 8 pixels (E. Alpaydin and C. Kaynak, UCI, 1998)."""
     scans, labels = load_digits(return_X_y=True)
     images = [Image.fromarray((scan.reshape(8, 8) / 16 * 255).astype("uint8")).convert("RGB") for scan in scans]
     return {"train": (images, list(map(int, labels)))}, [str(digit) for digit in range(10)]
 
 
-def read_folder(root: Path) -> tuple[dict[str, tuple[Any, list[int]]], list[str]]:
-    splits = [name for name in ("train", "val", "test") if (root / "train").is_dir() and (root / name).is_dir()]
-    try:
-        folders = {name or "train": ImageFolder(str(root / name)) for name in splits or [""]}
-    except OSError as error:  # no folder, no class in it, or a class without images
-        reason = str(error).replace("\n", " ")
-        raise UserError(f"data.path={root} takes CLASS/*.png or train/CLASS/*.png: {reason}") from error
-    names = folders["train"].classes
-    if odd := [p.name for p in root.iterdir() if splits and p.is_dir() and p.name not in (*splits, "val", "test")]:
-        raise UserError(f"data.path={root}: beside train there are val and test, not {odd[0]}: move it away")
+def read_folder(path: str, faults: Faults) -> tuple[Splits, list[str]]:
+    """The images of each split and the names of the classes; what is wrong with the folders is added to the faults."""
+    root = Path(path)
+    given = [name for name in ("train", "val", "test") if (root / "train").is_dir() and (root / name).is_dir()]
+    names = list_folders(root / "train" if given else root)
     if len(names) < 2:
-        raise UserError(f"data.path={root} has one class, {names[0]}: add a folder for another")
-    if other := [name for name, folder in folders.items() if folder.classes != names]:
-        raise UserError(f"data.path={root}: {other[0]} has the classes {folders[other[0]].classes}, train has {names}")
-    return {name: ([path for path, _ in folder.samples], folder.targets) for name, folder in folders.items()}, names
+        raise UserError(f"data.path={path} takes CLASS/*.png or train/CLASS/*.png, 2 classes or more; it has {names}")
+    odd = [name for name in list_folders(root) if given and name not in ("train", "val", "test")]
+    faults += [f"{root / name}: beside train there are val and test alone; move it away" for name in odd]
+    splits: Splits = {}
+    for split in given or ["train"]:
+        at = root / split if given else root
+        unknown = [name for name in list_folders(at) if name not in names]
+        faults += [f"{at / name}: train has no such class; add it there, or move this away" for name in unknown]
+        loose = [file for file in list_images(at) if Path(file).parent == at]
+        faults += [f"{file}: an image lies in the folder of its class; move it there" for file in loose]
+        images = {name: list_images(at / name) for name in names}
+        faults += [f"{at / name}: no image of this class is there; add some" for name in names if not images[name]]
+        items = [(image, label) for label, name in enumerate(names) for image in images[name]]
+        splits[split] = [image for image, _ in items], [label for _, label in items]
+    return splits, names
 
 
-def read_hub(name: str) -> tuple[dict[str, tuple[Any, list[int]]], list[str]]:
+def list_folders(path: Path) -> list[str]:
+    return sorted(p.name for p in path.iterdir() if p.is_dir() and p.name[0] != ".") if path.is_dir() else []
+
+
+def list_images(path: Path) -> list[str]:
+    """An image, or those of a folder and of the folders in it, but for hidden ones."""
+    found = [path] if path.is_file() else sorted(path.rglob("[!.]*"))
+    return [str(p) for p in found if p.suffix.lower() in IMG_EXTENSIONS]
+
+
+def read_hub(name: str) -> tuple[Splits, list[str]]:
     """Needs the extra `hub`, and the network unless the dataset is cached or a local folder."""
     try:
         from datasets import load_dataset
@@ -158,21 +177,24 @@ def read_hub(name: str) -> tuple[dict[str, tuple[Any, list[int]]], list[str]]:
     return {str(key).replace("validation", "val"): (split, list(split["label"])) for key, split in hub.items()}, names
 
 
-def cut(images: Any, labels: list[int], count: int, seed: int) -> list[tuple[Any, list[int]]]:
-    """What remains of a split, and `count` samples taken from it; both keep the classes' shares."""
+def content(path: str) -> bytes:
+    """A hash of an image file that can be read."""
     try:
-        parts = train_test_split(range(len(labels)), test_size=count, stratify=labels, random_state=seed)
-    except ValueError as error:
-        raise UserError(f"cannot take {count} images for a split from {len(labels)}: {error}") from error
-    return [(Subset(images, part), [labels[i] for i in part]) for part in parts]
-
-
-def read_image(item: str | dict | Image.Image, check: bool = False) -> Any:
-    """The RGB image of a path, a Hub row, or an image; `check` looks at the file alone."""
-    try:
-        image = Image.open(item) if isinstance(item, str) else item["image"] if isinstance(item, dict) else item
-        if image.mode.startswith(("I", "F")):
-            raise ValueError(f"{image.mode} has more than 8 bits in a channel")  # which convert would clip to white
-        return image.verify() if check else image.convert("RGB")
+        data = Path(path).read_bytes()
+        with Image.open(BytesIO(data)) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"{image.mode} has more than 8 bits in a channel")  # which would be clipped to white
+            if image.format == "JPEG" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+                raise ValueError("it is cut short")  # the end of the scan, which verify does not look for
+            image.verify()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # all are Pillow's
-        raise UserError(f"{item} is no readable image: replace it, or take it out") from error
+        reason = getattr(error, "strerror", None) or str(error).partition("<")[0].strip()  # no object in memory
+        raise UserError(f"{path} is no readable image ({reason}): replace it, or take it out") from error
+    return blake2b(data, digest_size=16).digest()
+
+
+def read_image(item: str | dict | Image.Image) -> Image.Image:
+    """The RGB image of a path, a Hub row, or an image; upright."""
+    if isinstance(item, str):
+        return ImageOps.exif_transpose(Image.open(item)).convert("RGB")
+    return (item["image"] if isinstance(item, dict) else item).convert("RGB")
