@@ -1,9 +1,8 @@
-"""Text as bytes: Python's standard library to start with, or your own. Yours: updates leave it alone."""
+"""Text: Python's standard library to start with, or your own. Yours: updates leave it alone."""
 
+import json
 import sysconfig
-from collections.abc import Iterator
 from functools import cached_property
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +10,35 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from .harness import UserError, loaders
+from .harness import Faults, UserError, loaders
+from .harness.base import decode, fetch_base, tokenizer_of
 from .harness.streams import make_stream_loader
-from .harness.texts import Documents, cut, list_files, read, read_file, read_hub
+from .harness.texts import (
+    Documents,
+    Prompts,
+    Stream,
+    cut,
+    encode,
+    list_files,
+    note_documents,
+    read,
+    read_hub,
+    read_prompts,
+)
 
 
 class DataModule(LightningDataModule):
     """The standard library's source text, text files, a token file, or a Hub dataset.
 
-    A token is a byte of the text in UTF-8; a zero byte ends each document.
+    A token is a byte of the text in UTF-8, and a zero byte ends each document; or it is a base model's.
 
     Args:
         path: a folder of text files, or a single one, where `.jsonl` has a document in the `text` of
             each line; or token ids, unsigned, in `.npy`. In the folder, `val` and `test` are these
             splits, and all else is `train`. Neither path nor hub: the standard library.
         hub: a Hugging Face dataset with the column `text`, by name or local folder.
+        predict_path: prompts to complete: the lines of a text file, or `.jsonl`; default: beginnings of test windows.
+        base: a causal language model of the Hub, by name or local folder, to go on from, with its tokenizer.
         vocab_size: of an `.npy` file, whose ids are below it; text has 256.
         bytes_per_token: of an `.npy` file, for bits per byte; text has 1.
         context: tokens that the model sees at once.
@@ -45,6 +58,8 @@ class DataModule(LightningDataModule):
         self,
         path: str | None = None,
         hub: str | None = None,
+        predict_path: str | None = None,
+        base: str | None = None,
         vocab_size: int = 256,
         bytes_per_token: float = 1.0,
         context: int = 128,
@@ -56,32 +71,73 @@ class DataModule(LightningDataModule):
         stream: bool = False,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=base is None)  # else the model's facts differ, which Lightning refuses to log
+
+    # Facts, for the model to keep.
+
+    @cached_property
+    def coding(self) -> tuple[str, str]:
+        """Configuration and tokenizer of the base model, as JSON."""
+        return fetch_base(self.hparams.base) if self.hparams.base else ("", "")
+
+    @property
+    def base_config(self) -> str:
+        return self.coding[0]
+
+    @property
+    def tokenizer(self) -> str:
+        return self.coding[1]
+
+    @property
+    def context(self) -> int:
+        return self.hparams.context
 
     @property
     def vocab_size(self) -> int:
-        return self.hparams.vocab_size
+        return json.loads(self.base_config)["vocab_size"] if self.hparams.base else self.hparams.vocab_size
 
-    @property
+    @cached_property
     def bytes_per_token(self) -> float:
-        return self.hparams.bytes_per_token
+        if not self.hparams.base:
+            return self.hparams.bytes_per_token
+        tokens = [window["tokens"][1:].tolist() for window in self.windows["val"]]
+        return sum(len(decode(ids, -1, self.tokenizer).encode()) for ids in tokens) / sum(map(len, tokens))
+
+    def encode(self, text: str) -> np.ndarray:
+        """The tokens of a document, the one that ends it last."""
+        if not self.hparams.base:
+            return encode(text)
+        ids = tokenizer_of(self.tokenizer).encode(text, add_special_tokens=False).ids
+        return np.array([*ids, json.loads(self.base_config)["eos_token_id"]], np.uint32)
 
     @cached_property
     def windows(self) -> dict[str, Any]:
-        hp, stdlib = self.hparams, Path(sysconfig.get_path("stdlib"))
+        hp, stdlib, faults = self.hparams, Path(sysconfig.get_path("stdlib")), Faults()
         if (hp.vocab_size == 256) != (hp.bytes_per_token == 1):
             raise UserError("data.vocab_size and data.bytes_per_token go together: set both for .npy, none for text")
         if hp.stream:
             return self.streamed(Path(hp.path or "."))
-        splits = read_hub(hp.hub) if hp.hub else read(Path(hp.path)) if hp.path else read(stdlib, "[a-z]*.py")
+        if hp.hub:
+            splits = read_hub(hp.hub, self.encode)
+        else:
+            where = (Path(hp.path), "**/*") if hp.path else (stdlib, "[a-z]*.py")
+            splits = read(*where, self.encode, faults)
+        if hp.path or hp.hub:
+            note_documents(splits)
+        faults.refuse()
         if "train" not in splits:
             raise UserError(f"{hp.hub or hp.path or stdlib}: no such file or folder, or no text in it; set data.path")
         for name in sorted({"val", "test"} - splits.keys()):
             splits["train"], splits[name] = cut(splits["train"], hp[f"{name}_fraction"], hp.split_seed)
-        return {name: Windows(name, documents, hp.context, self.vocab_size) for name, documents in splits.items()}
+        windows = {}
+        for name, documents in splits.items():
+            with faults:
+                windows[name] = Windows(name, documents, hp.context, self.vocab_size)
+        faults.refuse()
+        return windows
 
     def streamed(self, path: Path) -> dict[str, Any]:
-        found = {name: read(path / name) for name in ("val", "test")}
+        found = {name: read(path / name, encode=self.encode) for name in ("val", "test")}
         files = [file for file in list_files(path) if not {path / "val", path / "test"} & {*file.parents}]
         if not files or not all(found.values()):
             raise UserError(
@@ -90,11 +146,11 @@ class DataModule(LightningDataModule):
         held = {
             name: Windows(name, docs["train"], self.hparams.context, self.vocab_size) for name, docs in found.items()
         }
-        return {"train": Stream(files, self.hparams.context), **held}
+        return {"train": Stream(files, self.hparams.context, self.encode), **held}
 
     def prepare_data(self) -> None:
         """Read and check everything, so that a mistake shows before training, not in its midst."""
-        self.windows  # noqa: B018
+        self.prompts if self.hparams.predict_path else self.windows  # noqa: B018
 
     def train_dataloader(self) -> DataLoader:
         train = self.windows["train"]
@@ -106,7 +162,15 @@ class DataModule(LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         return loaders.make_loader(self.windows["test"], self)
 
-    predict_dataloader = test_dataloader
+    def predict_dataloader(self) -> DataLoader:
+        return loaders.make_loader(self.prompts, self)
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        if path := self.hparams.predict_path:
+            return Prompts(read_prompts(Path(path), self.encode))
+        halves = [(w["input"], w["tokens"][: len(w["tokens"]) // 2]) for w in self.windows["test"][:32]]
+        return Prompts({"input": i, "prompt": decode(t.tolist(), -1, self.tokenizer), "tokens": t} for i, t in halves)
 
 
 class Windows(list):
@@ -133,20 +197,3 @@ class Windows(list):
         for i in range(0, len(tokens) - context, context):
             which = np.searchsorted(starts, i, side="right") - 1
             self.append({"tokens": tokens[i : i + context + 1], "input": f"{names[which]}:{i - starts[which]}"})
-
-
-class Stream:
-    """Windows like those of `Windows`, over files that are read one at a time, again and again."""
-
-    def __init__(self, files: list[Path], context: int) -> None:
-        self.files, self.context = files, context
-
-    def stream(self, seed: int) -> Iterator[dict]:
-        for turn in count():
-            order, rest = np.random.default_rng([seed, turn]).permutation(len(self.files)), np.zeros(0, np.uint8)
-            for name, tokens in (document for i in order for document in read_file(self.files[i])):
-                rest = np.concatenate([rest, tokens]) if len(rest) else tokens
-                starts = range(0, len(rest) - self.context, self.context)
-                for i in starts:
-                    yield {"tokens": rest[i : i + self.context + 1], "input": name}
-                rest = rest[len(starts) * self.context :]

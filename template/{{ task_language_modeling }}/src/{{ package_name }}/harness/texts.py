@@ -1,15 +1,25 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Reading text as bytes, and refusing what is none: the file, the line or byte, the fix."""
+"""Reading text as tokens, and refusing what is none: the file, the line or byte, the fix."""
 
 import json
+from collections.abc import Callable, Iterator
 from glob import glob
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from . import UserError
+from . import Faults, UserError, note, note_leaks
 
 Documents = list[tuple[str, np.ndarray]]  # names and token ids
+
+
+def encode(text: str) -> np.ndarray:
+    """Its bytes, and a zero byte at the end."""
+    if "\0" in text:
+        raise UserError("a zero byte ends a document, and is in its midst; take it out")
+    return np.frombuffer(bytearray(text.encode() + b"\0"), np.uint8)  # a copy, since torch warns of what is read-only
 
 
 def list_files(path: Path, pattern: str = "**/*") -> list[Path]:
@@ -17,34 +27,67 @@ def list_files(path: Path, pattern: str = "**/*") -> list[Path]:
     return [file for file in map(path.joinpath, names) if file.is_file()]
 
 
-def read(path: Path, pattern: str = "**/*") -> dict[str, Documents]:
-    """The splits of a file or folder: `.npy` files, lines of `.jsonl` files, other files as text; no hidden ones."""
-    splits = {}
+def read(
+    path: Path,
+    pattern: str = "**/*",
+    encode: Callable[[str], np.ndarray] = encode,
+    gathered: Faults | None = None,
+) -> dict[str, Documents]:
+    """The splits of a file or folder: `.npy` files, lines of `.jsonl` files, other files as text; no hidden ones.
+
+    What is wrong with any is added to the faults gathered so far, or refused where there are none.
+    """
+    splits, faults = {}, Faults() if gathered is None else gathered
     for file in list_files(path, pattern):
         documents = splits.setdefault(next((s for s in ("val", "test") if path / s in file.parents), "train"), [])
-        documents += read_file(file)
-    return splits
+        with faults:
+            documents += read_file(file, encode)
+    if gathered is None:
+        faults.refuse()
+    return {split: documents for split, documents in splits.items() if documents}
 
 
-def read_file(file: Path) -> Documents:
-    line = 0
+def read_file(file: Path, encode: Callable[[str], np.ndarray] = encode) -> Documents:
+    """Its documents, with their names; a UserError has a line for each of the `.jsonl` lines that are none."""
+    if file.suffix == ".npy":
+        return [(str(file), read_tokens(file))]
     try:
-        if file.suffix == ".npy":
-            return [(str(file), np.load(file, mmap_mode="c").ravel())]
-        if file.suffix != ".jsonl":
-            return [(str(file), encode(file.read_bytes().decode()))]
-        documents = []
-        for line, row in enumerate(file.read_bytes().decode().rstrip().split("\n"), start=1):
-            documents.append((f"{file}:{line}", encode(json.loads(row)["text"])))
-        return documents
+        text = file.read_bytes().decode()
+    except OSError as error:
+        raise UserError(f"{file}: it cannot be read; correct it, or take it out") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file}, byte {error.start}: text is in UTF-8; convert it, or take it out") from error
-    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        rule = f'line {line} takes {{"text": "..."}}' if file.suffix == ".jsonl" else "it cannot be read"
-        raise UserError(f"{file}: {rule}; correct it, or take it out") from error
+    faults, documents = Faults(), []
+    lines = text.rstrip().split("\n") if file.suffix == ".jsonl" else [text]
+    for number, line in enumerate(lines, start=1):
+        place, name = (f"{file}: line {number}", f"{file}:{number}") if file.suffix == ".jsonl" else (file, str(file))
+        try:
+            row = json.loads(line) if file.suffix == ".jsonl" else {"text": line}
+            if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+                raise ValueError
+            if file.suffix == ".jsonl" and not row["text"].strip():
+                faults.append(f"{place}: its text is blank; write some, or take the line out")
+            documents.append((name, encode(row["text"])))
+        except UserError as error:
+            faults.append(f"{place}: {error}")
+        except (ValueError, RecursionError):  # a lone surrogate, which JSON can spell, is no UTF-8
+            faults.append(f'{place} takes {{"text": "..."}}; correct it, or take it out')
+    faults.refuse()
+    return documents
 
 
-def read_hub(name: str) -> dict[str, Documents]:
+def read_tokens(file: Path) -> np.ndarray:
+    try:
+        tokens = np.load(file, mmap_mode="c")
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{file}: it cannot be read; write it by numpy.save, or take it out") from error
+    if getattr(tokens, "ndim", 0) != 1 or tokens.dtype.kind != "u":
+        found = f"{getattr(tokens, 'dtype', type(tokens).__name__)} of shape {getattr(tokens, 'shape', '()')}"
+        raise UserError(f"{file}: token ids are one row of unsigned integers, not {found}; convert them")
+    return tokens
+
+
+def read_hub(name: str, encode: Callable[[str], np.ndarray] = encode) -> dict[str, Documents]:
     """Needs the extra `hub`, and the network unless the dataset is cached or a local folder."""
     try:
         from datasets import load_dataset
@@ -53,10 +96,6 @@ def read_hub(name: str) -> dict[str, Documents]:
         return {key: [(f"{key}:{i}", encode(text)) for i, text in enumerate(texts)] for key, texts in splits.items()}
     except Exception as error:  # not installed, offline, misspelt, private, other columns
         raise UserError(f"data.hub={name} cannot be used: {error}".replace("\n", " ")) from error
-
-
-def encode(text: str) -> np.ndarray:
-    return np.frombuffer(bytearray(text.encode() + b"\0"), np.uint8)  # a copy, since torch warns of what is read-only
 
 
 def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Documents]:
@@ -69,3 +108,51 @@ def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Do
     documents = [documents[i] for i in np.random.default_rng(seed).permutation(len(documents))]
     count = min(max(1, round(fraction * len(documents))), len(documents) - 1)
     return documents[count:], documents[:count]
+
+
+def note_documents(splits: dict[str, Documents]) -> None:
+    """Say it when a document is in two splits, or one is most of the text."""
+    contents = {split: {n: t.tobytes() for n, t in found if len(t) > 1} for split, found in splits.items()}
+    note_leaks(contents)
+    train = splits.get("train", [])
+    total = sum(len(tokens) for _, tokens in train)
+    name, longest = max(train, key=lambda document: len(document[1]), default=("", []))
+    if len(train) > 1 and 10 * len(longest) > 9 * total:
+        note(f"{name} has {len(longest) / total:.0%} of the tokens of train: what is learnt is mostly that")
+
+
+def read_prompts(path: Path, encode: Callable[[str], np.ndarray] = encode) -> list[dict[str, Any]]:
+    """The lines of a text file, or the documents of a `.jsonl` file."""
+    documents = read_file(path, lambda text: np.frombuffer(text.encode(), np.uint8))
+    texts = [(name, tokens.tobytes().decode()) for name, tokens in documents]
+    if path.suffix != ".jsonl":
+        texts = [(f"{path}:{i}", line) for i, line in enumerate(texts[0][1].splitlines(), start=1) if line.strip()]
+    if not texts:
+        raise UserError(f"data.predict_path={path} has no prompt: write one in each line")
+    return [{"input": name, "prompt": text, "tokens": encode(text)[:-1]} for name, text in texts]
+
+
+class Prompts(list):
+    """Dicts of `tokens` (T,), their text as `prompt`, and `input`, where it is; a batch has lists of them."""
+
+    in_memory = True
+
+    def __getitems__(self, indices: list[int]) -> dict[str, list]:
+        return {name: [self[i][name] for i in indices] for name in ("input", "prompt", "tokens")}
+
+
+class Stream:
+    """Windows like those of `Windows`, over files that are read one at a time, again and again."""
+
+    def __init__(self, files: list[Path], context: int, encode: Any) -> None:
+        self.files, self.context, self.encode = files, context, encode
+
+    def stream(self, seed: int) -> Iterator[dict]:
+        for turn in count():
+            order, rest = np.random.default_rng([seed, turn]).permutation(len(self.files)), np.zeros(0, np.uint8)
+            for name, tokens in (document for i in order for document in read_file(self.files[i], self.encode)):
+                rest = np.concatenate([rest, tokens]) if len(rest) else tokens
+                starts = range(0, len(rest) - self.context, self.context)
+                for i in starts:
+                    yield {"tokens": rest[i : i + self.context + 1], "input": name}
+                rest = rest[len(starts) * self.context :]
