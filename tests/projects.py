@@ -2,24 +2,45 @@
 
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import forks
 import pytest
 import torch
 import yaml
-from conftest import ROOT, TASKS
+from conftest import ROOT
 from jinja2 import Environment
 
-# Dials with which a step of a task takes milliseconds; each task names its own.
-SMALL: dict[str, list[str]] = {
-    task: Environment().from_string((ROOT / f"template/{{{{ task_{task} }}}}/_task.jinja").read_text()).module.small
-    for task in TASKS
-}
+
+class Dials(dict[str, list[str]]):
+    """Dials with which a step of a task takes milliseconds; each task's folder names its own."""
+
+    def __missing__(self, task: str) -> list[str]:
+        text = (ROOT / f"template/{{{{ task_{task} }}}}/_task.jinja").read_text()
+        self[task] = Environment().from_string(text).module.small
+        return self[task]
+
+
+SMALL = Dials()
+
+
+def part_of(task: str, name: str) -> Any:
+    """A module of a task's folder that is not rendered: `_baseline` or `_faults`."""
+    path = ROOT / "template" / f"{{{{ task_{task} }}}}" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_{task}", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def forget() -> None:
@@ -80,6 +101,16 @@ class Project:
             start_new_session=True,
             preexec_fn=preexec,
         )
+
+    def fork(
+        self, *args: str, ranks: int = 1, preexec: Callable[[], None] | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the project's command in processes that need not import the libraries, one for each rank."""
+        call, environment = (
+            partial(forks.command, self.package, [*args]),
+            {**os.environ, "COLUMNS": "100", **environment},
+        )
+        return forks.fork(self.folder, call, environment, ranks, preexec=preexec)
 
     def imported(self, module: str) -> object:
         with pytest.MonkeyPatch.context() as monkeypatch:

@@ -1,6 +1,5 @@
 """Train each task on the data it comes with, and hold it against its baseline: `scoreboard.py FOLDER` prints it."""
 
-import importlib.util
 import operator
 import shlex
 import sys
@@ -10,8 +9,8 @@ from typing import Any, NamedTuple
 
 import copier
 import yaml
-from conftest import ROOT, TASKS, copy_template
-from projects import Project
+from conftest import TASKS, copy_template
+from projects import Project, part_of
 
 MINUTES = 3
 BETTER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -41,22 +40,14 @@ class Score(NamedTuple):
         return f"| {name} | {metric} | {self.value:.4f} | {self.baseline:.4f} | {self.seconds:.0f} s |"
 
 
-def scores_of(task: str) -> Any:
-    """The task's `_baseline.py`: its SCORES, by the options of a run, and its `baseline` of a DataModule."""
-    path = ROOT / "template" / f"{{{{ task_{task} }}}}" / "_baseline.py"
-    spec = importlib.util.spec_from_file_location(f"baseline_{task}", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def scores(task: str, folder: Path) -> list[Score]:
-    """Train and test the task's runs in a new project; the seconds are those of `fit`, start-up included."""
+    """Train and test the task's runs in a new project; the seconds are those of `fit`, start-up included.
+
+    The task's `_baseline.py` has SCORES, by the options of a run, and the `baseline` of a DataModule.
+    """
     answers = {"task": task, "project_name": f"Score {task}"}
     copier.run_copy(str(copy_template()), folder, answers, defaults=True, quiet=True)
-    project, stated, found = Project(folder), scores_of(task), []
+    project, stated, found = Project(folder), part_of(task, "_baseline"), []
     for number, (options, metrics) in enumerate(stated.SCORES.items()):
         run = f"score{number}"
         start = time.perf_counter()

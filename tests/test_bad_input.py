@@ -1,14 +1,13 @@
-"""What a person gets wrong: each ends in one line that names it, a non-zero exit, and nothing half-written."""
+"""What a person gets wrong: it is named, all of it, with a non-zero exit, and nothing is half-written."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from conftest import TASKS
 from PIL import Image
-from projects import Project
+from projects import Project, part_of
 
 pytestmark = pytest.mark.slow
 
@@ -43,67 +42,23 @@ def images(folder: Path, **classes: int) -> Path:
     return folder
 
 
-def table(folder: Path, **columns: list[Any]) -> str:
-    base = {"height": [float(i) for i in range(40)], "colour": ["red", "blue"] * 20, "kind": ["a", "b", "b", "a"] * 10}
-    path = folder / "table.csv"
-    pd.DataFrame(base | columns).to_csv(path, index=False)
-    return str(path)
-
-
-def test_image_folders(refused: Callable[..., str], tmp_path: Path) -> None:
-    """A missing folder, an empty one, a class without an image, a class with too few, an unreadable image."""
-    task = "image_classification"
-    assert "nowhere" in refused(task, "--data.path", "nowhere")
-    (tmp_path / "empty").mkdir()
-    assert "CLASS/*.png" in refused(task, "--data.path", str(tmp_path / "empty"))
-    folder = images(tmp_path / "hollow", cat=10, dog=10)
-    (folder / "emu").mkdir()
-    assert "emu" in refused(task, "--data.path", str(folder))
-    assert "least populated class" in refused(task, "--data.path", str(images(tmp_path / "few", cat=10, dog=1)))
-    folder = images(tmp_path / "broken", cat=10, dog=10)
-    (folder / "dog" / "3.png").write_bytes(b"not an image")
-    assert "3.png is no readable image: replace it" in refused(task, "--data.path", str(folder))
-    folder = images(tmp_path / "split" / "train", cat=10, dog=10).parent
-    images(folder / "val", cat=3, emu=3)
-    assert "emu" in refused(task, "--data.path", str(folder))
-
-
-def test_text_folders(refused: Callable[..., str], tmp_path: Path) -> None:
-    """A missing folder, an empty one, bytes that are no UTF-8, a JSONL line without text."""
-    task = "language_modeling"
-    assert "nowhere" in refused(task, "--data.path", "nowhere")
-    (tmp_path / "empty").mkdir()
-    assert "empty" in refused(task, "--data.path", str(tmp_path / "empty"))
-    (tmp_path / "bytes").mkdir()
-    (tmp_path / "bytes" / "good.txt").write_text("good " * 1000)
-    (tmp_path / "bytes" / "bad.txt").write_bytes(b"abc \xff\xfe def")
-    said = refused(task, "--data.path", str(tmp_path / "bytes"))
-    assert "bad.txt" in said
-    assert "byte 4" in said
-    (tmp_path / "lines.jsonl").write_text('{"text": "one"}\n{"words": "two"}\n')
-    said = refused(task, "--data.path", str(tmp_path / "lines.jsonl"))
-    assert "lines.jsonl" in said
-    assert "line 2" in said
-
-
-def test_tables(refused: Callable[..., str], tmp_path: Path) -> None:
-    """A missing file, no target column, text among numbers, a category that no training row has."""
-    task, target = "tabular", ("--data.target", "kind")
-    assert "nowhere.csv" in refused(task, "--data.path", "nowhere.csv", *target)
-    assert "sort" in refused(task, "--data.path", table(tmp_path), "--data.target", "sort")
-    heights: list[Any] = [float(i) for i in range(40)]
-    heights[6] = "tall"
-    said = refused(task, "--data.path", table(tmp_path, height=heights), *target, "--data.numeric", '["height"]')
-    assert "height" in said
-    assert "tall" in said
-    assert "8" in said  # the header is row 1
-    split, colours = ["train"] * 30 + ["val"] * 5 + ["test"] * 5, ["red", "blue"] * 20
-    colours[36] = "teal"
-    path = table(tmp_path, colour=colours, part=split)
-    said = refused(task, "--data.path", path, *target, "--data.split_column", "part")
-    assert "teal" in said
-    assert "38" in said
-    assert "unseen_categories" in said
+@pytest.mark.parametrize("task", TASKS)
+def test_all_faults_are_named(task: str, projects: dict[str, Project], tmp_path: Path) -> None:
+    """Data with ten faults or more: `fit` has a line for each of them and no other, and one for each note."""
+    options, faults, notes = part_of(task, "_faults").hostile(tmp_path)
+    ended = projects[task].fork("fit", "--run", "hostile", *options)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr + ended.stdout
+    said = ended.stderr.splitlines()
+    start = next(i for i, line in enumerate(said) if line.startswith(f"{projects[task].package}: error: "))
+    assert said[start].endswith(f" {len(faults)} faults"), ended.stderr
+    assert len(faults) >= 10
+    for text in faults:
+        assert sum(text in line for line in said[start + 1 :]) == 1, (text, ended.stderr)
+    assert len(said[start + 1 :]) == len(faults), ended.stderr
+    for text in notes:
+        assert sum(text in line for line in said if line.startswith("note  ")) == 1, (text, ended.stderr)
+    assert not (projects[task].folder / "runs" / "hostile").exists()
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -40,11 +40,14 @@ COMMON = {
     *(f"{PACKAGE}/harness/{name}.py" for name in ("__init__", "cli", "loaders", "main", "optim", "runs")),
     *("tests/test_model.py", "tests/harness/test_harness.py"),
 }
-SWITCH = re.compile(r"{{ '\.' if (?:(?P<name>\w+) == '(?P<value>.+)'|'(?P<member>.+)' in (?P<list>\w+)) else '' }}")
+SWITCH = re.compile(
+    r"{{ '\.' if (?:(?P<name>\w+) == '(?P<value>.+)'|'(?P<member>.+)' in (?P<list>\w+)"
+    r"|(?P<one>\w+) in \((?P<of>.+)\)) else '' }}"
+)
 
 
 def added(questions: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
-    """What the folder of each switch holds, by the answer that turns the switch on."""
+    """What the folders of the switches hold, by the answer that turns a switch on."""
     found: dict[tuple[str, str], set[str]] = {}
     for name, question in questions.items():
         if isinstance(question, dict) and (switch := SWITCH.fullmatch(str(question.get("default")))):
@@ -52,9 +55,13 @@ def added(questions: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
             files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
             kept = [path for path in files if not set(path.parts) & {"__pycache__", ".ruff_cache"}]
             paths = [path.as_posix().replace("{{ package_name }}", PACKAGE.removeprefix("src/")) for path in kept]
-            answer = (switch["name"] or switch["list"], switch["value"] or switch["member"])
-            found[answer] = {path.removesuffix(".jinja") for path in paths if not path.startswith("_")}
-            assert found[answer], f"{folder} holds nothing"
+            rendered = {path.removesuffix(".jinja") for path in paths if not path.startswith("_")}
+            assert rendered, f"{folder} holds nothing"
+            values = re.findall(r"'(.+?)'", switch["of"]) if switch["of"] else [switch["value"] or switch["member"]]
+            for value in values:
+                answer = (switch["name"] or switch["list"] or switch["one"], value)
+                assert not rendered & found.get(answer, set()), f"two folders bring one file for {answer}"
+                found[answer] = found.get(answer, set()) | rendered
     return found
 
 

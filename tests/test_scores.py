@@ -13,14 +13,14 @@ from scoreboard import scores
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.serial
+@pytest.mark.long
 @pytest.mark.parametrize("task", TASKS)
 def test_scores(task: str, tmp_path: Path) -> None:
     """Within three minutes each run of a task is as good as it states and no worse than its baseline.
 
     The README's scoreboard has the same figures, but for what another processor rounds otherwise.
     """
-    readme = (ROOT / "README.md").read_text()
+    readme, expected = (ROOT / "README.md").read_text(), expectations(task)
     for score in scores(task, tmp_path / "project"):
         print(score.row())
         assert score.reached(), score
@@ -28,6 +28,15 @@ def test_scores(task: str, tmp_path: Path) -> None:
         stated = re.search(row, readme, flags=re.MULTILINE)
         assert stated, f"README.md has no row for {score.row()}"
         assert [float(number) for number in stated.groups()] == pytest.approx([score.value, score.baseline], abs=0.02)
+        assert expected[score.options][score.metric] == pytest.approx(score.value, abs=0.02), score
+
+
+def expectations(task: str) -> dict[str, dict[str, float]]:
+    """What the task's page says to expect of each metric, by the options of `fit`."""
+    page = (ROOT / f"template/{{{{ task_{task} }}}}/_readme.md").read_text().partition("### What to expect")[2]
+    rows = re.findall(r"^\| `fit ?(.*?)` \| (.+?) \| .*\d.* \| \d+ s \| .+ \|$", page, flags=re.MULTILINE)
+    found = {options: re.findall(r"(test/\S+) (-?[\d.]+)", result) for options, result in rows}
+    return {options: {metric: float(value) for metric, value in results} for options, results in found.items()}
 
 
 def test_experiment_finetunes_without_its_weights(render: Any, tmp_path: Path) -> None:

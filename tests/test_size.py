@@ -4,6 +4,7 @@ import ast
 import io
 import tokenize
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -47,6 +48,16 @@ def test_default_project_is_small(render: Any, tmp_path: Path) -> None:
     assert len(files(folder)) <= 30
     assert sum(code_lines(path.read_text()) > 0 for path in sources) <= 8
     assert sum(code_lines(path.read_text()) for path in sources) <= 695
+
+
+def test_tasks_are_small(template: Path, render: Any, tmp_path: Path) -> None:
+    """What a task adds to the files that all have: in the median less than 350 lines of code, tests apart."""
+    shared = {path.name for path in files(template / "template" / "src", "*.py")}
+    lines = {}
+    for task in TASKS:
+        own = [path for path in files(render(tmp_path / task, task=task) / "src", "*.py") if path.name not in shared]
+        lines[task] = sum(code_lines(path.read_text()) for path in own)
+    assert median(lines.values()) < 350, lines
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -1,22 +1,24 @@
 """A run that is killed, stopped or refused its disk goes on as if nothing had happened."""
 
+import csv
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import ROOT, TASKS
-from projects import SMALL as DIALS
-from projects import Project
+from projects import SMALL, Project
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +26,6 @@ EPOCHS, BATCHES = 2, 6
 LIMITS = [f"--trainer.max_epochs={EPOCHS}", f"--trainer.limit_train_batches={BATCHES}", "--trainer.limit_val_batches=1"]
 LIMITS += ["--trainer.log_every_n_steps=1", "--trainer.enable_progress_bar=false", "--trainer.num_sanity_val_steps=0"]
 LIMITS += ["--trainer.callbacks+=killer.Killer"]
-SMALL = DIALS | {"language_modeling": [*DIALS["language_modeling"], "--model.dropout=0.1"]}  # draws in each step
 EXACT = ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step", "stepped")
 
 
@@ -34,8 +35,8 @@ def new_project(render: Any, folder: Path, task: str, name: str, **answers: Any)
     return project
 
 
-def fit(project: Project, run: str, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return project.process("fit", "--run", run, *LIMITS, *args, OMP_NUM_THREADS="1", **environment)
+def fit(project: Project, run: str, *args: str, ranks: int = 1, **environment: str) -> subprocess.CompletedProcess[str]:
+    return project.fork("fit", "--run", run, *LIMITS, *args, ranks=ranks, **environment)
 
 
 def last(project: Project, run: str) -> dict[str, Any]:
@@ -47,9 +48,19 @@ def assert_same(project: Project, one: str, other: str) -> None:
     first, second = last(project, one), last(project, other)
     for part in EXACT:
         torch.testing.assert_close(second[part], first[part], rtol=0, atol=0, msg=f"{part} differs")
-    for name in ("metrics.csv", "fit.json"):
-        runs = project.folder / "runs"
-        assert (runs / other / name).read_text() == (runs / one / name).read_text(), name
+    runs = project.folder / "runs"
+    assert told(runs / other) == told(runs / one)
+
+
+def told(run: Path) -> tuple[list[dict[str, str]], dict[str, float]]:
+    """The rows of metrics.csv, and what is in fit.json, but for what was read off a clock."""
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [timeless(row) for row in rows], timeless(json.loads((run / "fit.json").read_text()))
+
+
+def timeless(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if not name.endswith("per_second")}
 
 
 def assert_weights(project: Project, one: str, other: str) -> None:
@@ -66,29 +77,75 @@ def kills(seed: int, count: int, total: int = EPOCHS * BATCHES) -> list[str]:
 
 
 CASES = [
-    *((task, "auto", ["--data.num_workers=0"]) for task in TASKS),
-    ("image_classification", "auto", ["--data.num_workers=2", "--trainer.accumulate_grad_batches=2"]),
-    ("language_modeling", "auto", ["--trainer.val_check_interval=3", "--data.num_workers=1"]),
-    *((task, strategy, []) for strategy in ("ddp", "fsdp2") for task in TASKS),
+    *((task, ["--data.num_workers=0"]) for task in TASKS),
+    ("image_classification", ["--data.num_workers=2", "--trainer.accumulate_grad_batches=2"]),
+    ("language_modeling", ["--trainer.val_check_interval=3", "--data.num_workers=1"]),
 ]
 
 
-@pytest.mark.parametrize(("task", "strategy", "args"), CASES)
-def test_killed_run_ends_the_same(task: str, strategy: str, args: list[str], render: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("task", "args"), CASES)
+def test_killed_run_ends_the_same(task: str, args: list[str], render: Any, tmp_path: Path) -> None:
     """SIGKILL at random steps, several times in a run, changes no bit of how it ends."""
-    ranks = "1" if strategy == "auto" else "2"
-    project = new_project(
-        render, tmp_path / "project", task, f"Kill {task} {strategy} {len(args)}", strategy=strategy, devices=ranks
-    )
+    project = new_project(render, tmp_path / "project", task, f"Kill {task} {len(args)}")
     args = [*args, *SMALL[task], "--trainer.accelerator=cpu"]
     ended = fit(project, "alone", *args)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    for at in kills(len(args), 2 if strategy == "auto" else 1):
+    for at in kills(len(args), 2):
         assert fit(project, "killed", *args, KILL_AT=at).returncode == -signal.SIGKILL
     ended = fit(project, "killed", *args)
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert f"goes on after step {len_of_epoch(args)}" in ended.stdout
     assert_same(project, "alone", "killed")
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("task", TASKS)
+def test_killed_ranks_end_the_same(task: str, strategy: str, render: Any, tmp_path: Path) -> None:
+    """The same with two processes, which train and predict together; fsdp2 shards each weight and recomputes.
+
+    The checkpoint is one file that loads anywhere, with the plain keys.
+    """
+    answers = {"accelerator": "cpu", "strategy": strategy, "devices": "2"}
+    project = new_project(render, tmp_path / "project", task, f"Ranks {task} {strategy}", **answers)
+    shutil.copy(ROOT / "tests" / "probe.py", project.folder / "src")
+    sharded = strategy == "fsdp2"
+    args = [*SMALL[task], "--trainer.callbacks+=probe.Probe"]
+    args += ["--trainer.strategy.init_args.activation_checkpointing=true"] * sharded
+    ended = fit(project, "alone", *args, ranks=2)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert all(f"PROBE rank {rank} of 2: {0 if sharded else ''}" in ended.stdout for rank in (0, 1))
+    units = map(int, re.findall(r"PROBE units (\d+)", ended.stdout))
+    assert (min(units) > 2) == sharded  # the blocks, and what is left of the model
+    calls = [int(count) > 0 for count in re.findall(r"PROBE modules called in backward: (\d+)", ended.stdout)]
+    assert len(calls) >= 2
+    assert set(calls) == {sharded}
+    assert fit(project, "killed", *args, ranks=2, KILL_AT=kills(0, 1)[0]).returncode == -signal.SIGKILL
+    ended = fit(project, "killed", *args, ranks=2)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert f"goes on after step {BATCHES}" in ended.stdout
+    assert_same(project, "alone", "killed")
+    ended = project.fork("predict", "--run", "killed", ranks=2)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    run = project.folder / "runs" / "killed"
+    assert {path.name for path in run.glob("predictions*.csv")} == {"predictions-0.csv", "predictions-1.csv"}
+    state = last(project, "killed")["state_dict"]
+    model = project.imported("model").Model.load_from_checkpoint(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert list(model.state_dict()) == list(state)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+def test_launched_ranks_end_the_same(render: Any, tmp_path: Path) -> None:
+    """Lightning starts the second process itself where nothing else has: both train, and die together."""
+    answers = {"accelerator": "cpu", "strategy": "ddp", "devices": "2"}
+    project = new_project(render, tmp_path / "project", "image_classification", "Launched", **answers)
+    args = ["fit", *LIMITS, *SMALL["image_classification"], "--run"]
+    assert project.process(*args, "alone", OMP_NUM_THREADS="1").returncode == 0
+    ended = project.process(*args, "killed", OMP_NUM_THREADS="1", KILL_AT="8")
+    assert ended.returncode == -signal.SIGKILL
+    ended = project.process(*args, "killed", OMP_NUM_THREADS="1")
+    assert f"goes on after step {BATCHES}" in ended.stdout
+    assert_same(project, "alone", "killed")
+    assert len(list((project.folder / "runs").glob("*/config.yaml"))) == 2
 
 
 def len_of_epoch(args: list[str]) -> int:
@@ -154,11 +211,11 @@ def test_signal_to_one_rank_stops_all(strategy: str, render: Any, tmp_path: Path
     project = new_project(
         render, tmp_path / "project", "tabular", f"Signal {strategy}", strategy=strategy, accelerator="cpu", devices="2"
     )
-    assert fit(project, "alone", *SMALL["tabular"]).returncode == 0
-    ended = fit(project, "stopped", *SMALL["tabular"], KILL_AT="4", KILL_WITH="SIGTERM")
+    assert fit(project, "alone", *SMALL["tabular"], ranks=2).returncode == 0
+    ended = fit(project, "stopped", *SMALL["tabular"], ranks=2, KILL_AT="4", KILL_WITH="SIGTERM")
     assert ended.returncode == 75, ended.stderr[-3000:]
     assert last(project, "stopped")["global_step"] == 4
-    assert fit(project, "stopped", *SMALL["tabular"]).returncode == 0
+    assert fit(project, "stopped", *SMALL["tabular"], ranks=2).returncode == 0
     assert_same(project, "alone", "stopped")
 
 
@@ -203,11 +260,8 @@ def test_full_disk_keeps_the_checkpoint_before(project: Project) -> None:
     path = project.folder / "runs" / "full" / "checkpoints" / "last.ckpt"
     before, quota = path.read_bytes(), path.stat().st_size // 2
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    ended = project.process(
-        *("fit", "--run", "full", *LIMITS, *args),
-        OMP_NUM_THREADS="1",
-        preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (quota, hard)),
-    )
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (quota, hard))
+    ended = project.fork("fit", "--run", "full", *LIMITS, *args, preexec=limit)
     assert ended.returncode == 1
     assert "last.ckpt cannot be written" in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
@@ -254,7 +308,7 @@ def test_second_process_is_refused(project: Project) -> None:
         deadline = time.monotonic() + 60
         while not lock.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        ended = project.process("fit", "--run", "busy", *long, OMP_NUM_THREADS="1")
+        ended = project.fork("fit", "--run", "busy", *long)
         assert ended.returncode == 1
         assert "runs/busy is in use by another process" in ended.stderr.splitlines()[-1]
         assert first.poll() is None
@@ -271,10 +325,10 @@ def test_fewer_and_more_processes(render: Any, tmp_path: Path) -> None:
     project = new_project(render, tmp_path / "project", "tabular", "Elastic", strategy="ddp", accelerator="cpu")
     args = [*SMALL["tabular"], "--model.dropout=0"]
     assert fit(project, "alone", *args, "--trainer.devices=1").returncode == 0
-    for run, first, second in (("shrinks", "2", "1"), ("grows", "1", "2")):
-        ended = fit(project, run, *args, f"--trainer.devices={first}", KILL_AT="8", KILL_WITH="SIGTERM")
+    for run, first, second in (("shrinks", 2, 1), ("grows", 1, 2)):
+        ended = fit(project, run, *args, f"--trainer.devices={first}", ranks=first, KILL_AT="8", KILL_WITH="SIGTERM")
         assert ended.returncode == 75, ended.stderr[-3000:]
-        ended = fit(project, run, *args, f"--trainer.devices={second}")
+        ended = fit(project, run, *args, f"--trainer.devices={second}", ranks=second)
         assert ended.returncode == 0, ended.stderr[-3000:]
         for name, value in last(project, "alone")["state_dict"].items():
             torch.testing.assert_close(last(project, run)["state_dict"][name], value, rtol=1e-3, atol=1e-4)
@@ -284,10 +338,10 @@ def test_evaluation_of_the_best_is_exact(project: Project) -> None:
     """`validate` on the best checkpoint gives the number that training gave it; `test` gives the same every time."""
     results = []
     for _ in range(2):
-        assert project.process("test", "--run", "alone", OMP_NUM_THREADS="1").returncode == 0
+        assert project.fork("test", "--run", "alone").returncode == 0
         results.append(project.result("alone"))
     assert results[0] == results[1]
-    assert project.process("validate", "--run", "alone", OMP_NUM_THREADS="1").returncode == 0
+    assert project.fork("validate", "--run", "alone").returncode == 0
     states = last(project, "alone")["callbacks"]
     best = next(state["best_model_score"] for key, state in states.items() if key.startswith("ModelCheckpoint"))
     assert project.result("alone", "validate")["val/loss"] == pytest.approx(float(best), abs=0)
@@ -312,7 +366,7 @@ def test_best_is_tested_as_at_the_end_of_training(project: Project) -> None:
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
     at_end = json.loads(next(line for line in ended.stdout.splitlines() if line.startswith("RESULT"))[7:])
-    assert project.process("test", "--run", "end", OMP_NUM_THREADS="1").returncode == 0
+    assert project.fork("test", "--run", "end").returncode == 0
     assert project.result("end") == at_end
 
 

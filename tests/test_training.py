@@ -1,7 +1,5 @@
 """A covering array over the answers: each pair of answers that may meet is trained in some project."""
 
-import csv
-import re
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -93,20 +91,6 @@ def test_project_trains(number: int, tmp_path: Path, render: Any) -> None:
         run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True
     )
     assert model.hparams
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("task", TASKS)
-def test_overfitting_a_batch_works(task: str, render: Any, tmp_path: Path) -> None:
-    """`-c preset/overfit`, as the project's README shows it, brings the loss on one batch near its floor."""
-    project = Project(render(tmp_path / "project", task=task, project_name=f"Overfit {task}", logger=["csv"]))
-    readme = (project.folder / "README.md").read_text()
-    shown = re.search(r"`-c (preset/overfit[^`]*)`", readme)
-    assert shown
-    assert project.run("fit", "--run", "one", "-c", *shown[1].split()) is None
-    with (project.folder / "runs" / "one" / "metrics.csv").open() as file:
-        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
-    assert min(losses[-5:]) < 0.1 * losses[0], losses
 
 
 @pytest.mark.slow
