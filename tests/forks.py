@@ -68,6 +68,7 @@ def child(
             break
         except PermissionError:  # rank 0 is not there yet
             time.sleep(0.01)
+    multiprocessing.set_start_method("fork", force=True)  # which loaders' workers have in a process of its own
     if preexec:
         preexec()
     os.chdir(folder)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 from torch.distributed.tensor import DTensor
-from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 
 class Probe(Callback):
@@ -19,7 +19,7 @@ class Probe(Callback):
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:
         self.calls = 0
-        self.hook = register_module_forward_hook(lambda *_: setattr(self, "calls", self.calls + 1))
+        self.hook = register_module_forward_pre_hook(lambda *_: setattr(self, "calls", self.calls + 1))
 
     def on_after_backward(self, trainer: Any, pl_module: Any) -> None:
         self.hook.remove()

@@ -68,11 +68,12 @@ def cut(labels: Sequence[Hashable], given: Collection[str], hp: Any) -> dict[str
     rest = np.random.default_rng(hp.split_seed).permutation(len(labels))
     rest, splits = rest[np.argsort(classes[rest], kind="stable")], {}
     for name in [name for name in ("test", "val") if name not in given]:
-        share = hp[f"{name}_fraction"] * len(labels) / max(1, len(rest))
-        if not 0 < share < 1:
+        count, place = round(hp[f"{name}_fraction"] * len(labels)), np.arange(len(rest))
+        if not 0 < count < len(rest):
             raise UserError(f"data.{name}_fraction={hp[f'{name}_fraction']}: some samples are cut off, and some remain")
-        place = np.arange(len(rest))  # in the order of the classes, of which every n-th is taken
-        taken = place % hp.folds == hp.fold if hp.folds and name == "test" else place * share % 1 + share >= 1
+        taken = place * count % len(rest) + count >= len(rest)  # every n-th of what is in the order of the classes
+        if hp.folds and name == "test":
+            taken = place % hp.folds == hp.fold
         splits[name], rest = rest[taken], rest[~taken]
     few = [f"samples for {name}" for name, part in (*splits.items(), ("train", rest)) if not len(part)]
     few += [f"samples of class {labels[i]!r}" for i in range(len(labels)) if classes[i] not in classes[rest]]

@@ -36,7 +36,9 @@ FACTS = [name for name in PARAMETERS if isinstance(getattr(DataModule, name, Non
 CHANGEABLE = ["_instantiator", "num_workers", "path", "hub", "predict_path", "compile"]  # while a run goes on
 # The least that a number of this name can be, wherever it stands.
 LOWEST = dict.fromkeys(("batch_size", "image_size", "context", "dim", "width", "depth", "heads", "vocab_size"), 1)
-LOWEST |= dict.fromkeys(("accumulate_grad_batches", "max_length", "buckets", "new_tokens"), 1)
+LOWEST |= dict.fromkeys(("accumulate_grad_batches", "max_length", "buckets", "new_tokens", "accumulate", "latent"), 1)
+LOWEST |= dict.fromkeys(("patch", "stride", "patch_size", "sampling_steps", "sample_every", "samples"), 1)
+LOWEST |= dict.fromkeys(("predict_plots", "sample_batches", "label_dropout", "ema_decay", "check"), 0)
 LOWEST |= dict.fromkeys(("num_workers", "lr", "weight_decay", "warmup_steps", "dropout", "blocks", "split_seed"), 0)
 LOWEST |= dict.fromkeys(("augment", "seed_everything", "ngrams", "folds", "fold"), 0) | {"bytes_per_token": 0.01}
 STRICT: Any = {"exit_on_error": False, "allow_abbrev": False}
@@ -109,6 +111,10 @@ class CLI(LightningCLI):
             self.config = self.parser.parse_object({self.plan.args[0]: {"model": hparams}}, self.config)
 
     def before_instantiate_classes(self) -> None:
+        data: Any = DataModule  # what is new needs no other data, where its facts are known
+        data.known = (
+            self.hparams if self.subcommand == "predict" and self.config.predict.data.get("predict_path") else None
+        )
         parser, trainer = self._parser(self.subcommand), self.config[str(self.subcommand)].trainer
         parser.callback_keys = [k for k in CALLBACKS if not trainer.barebones and (trainer.logger or k != "lr_monitor")]
 

@@ -77,6 +77,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except UserError as error:  # a loader's worker puts a traceback before the message
+        if "TRACEBACK" in os.environ:
+            raise
         said = str(error).split("UserError: ")[-1].strip().splitlines()
         lines = [f"{len(said)} faults", *said] if len(said) > 1 else said
         sys.exit(f"{prog}: error: " + "\n  ".join(lines) if FIRST else 1)

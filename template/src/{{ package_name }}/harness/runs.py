@@ -43,7 +43,7 @@ def best_checkpoint(last: Path) -> str:
     """The best checkpoint by the record of the last one, or that itself."""
     states = load(last).get("callbacks", {})
     names = [Path(states[key]["best_model_path"]).name for key in states if key.startswith("ModelCheckpoint")]
-    return str(next((last.with_name(name) for name in names if last.with_name(name).is_file()), last))
+    return str(next((last.with_name(name) for name in names if name and last.with_name(name).is_file()), last))
 
 
 def newest_checkpoint(folder: Path) -> tuple[str | None, dict]:
