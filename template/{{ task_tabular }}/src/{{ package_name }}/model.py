@@ -25,8 +25,8 @@ class Model(LightningModule):
         width: of the residual blocks.
         blocks: their number.
         dropout: in the blocks, and of the whole network; the fewer the rows, the more of it.
-        lr: peak learning rate, after the warm-up.
-        weight_decay: AdamW's, on matrices alone.
+        lr: peak learning rate, after the warm-up; the more steps, the less of it.
+        weight_decay: AdamW's, on matrices alone; the noisier the target, the more of it.
         warmup_steps: optimizer steps to the peak, at most a tenth of the run.
         compile: run the network through `torch.compile`.
     """
@@ -42,9 +42,9 @@ class Model(LightningModule):
         target_scale: list[float],
         width: int = 32,
         blocks: int = 2,
-        dropout: float = 0.7,
-        lr: float = 5e-3,
-        weight_decay: float = 1.0,
+        dropout: float = 0.5,
+        lr: float = 2e-2,
+        weight_decay: float = 0.1,
         warmup_steps: int = 100,
         compile: bool = False,
     ) -> None:
@@ -94,10 +94,12 @@ class Model(LightningModule):
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
         names, (mean, std) = self.hparams.class_names, self.hparams.target_scale
         outputs = self(batch["numbers"], batch["categories"]).squeeze(dim=-1).float()
+        inputs = {key.removeprefix("input "): cells for key, cells in batch.items() if key.startswith("input ")}
         if not names:
-            return {"row": batch["row"], "prediction": outputs * std + mean}
+            return {"row": batch["row"], **inputs, "prediction": outputs * std + mean}
         confidence, index = outputs.softmax(dim=-1).max(dim=-1)
-        return {"row": batch["row"], "prediction": [names[i] for i in index.tolist()], "confidence": confidence}
+        predicted = {"prediction": [names[i] for i in index.tolist()], "confidence": confidence}
+        return {"row": batch["row"], **inputs, **predicted}
 
 
 class Net(nn.Module):
