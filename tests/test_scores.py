@@ -13,7 +13,7 @@ from scoreboard import scores
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.long
+@pytest.mark.serial
 @pytest.mark.parametrize("task", TASKS)
 def test_scores(task: str, tmp_path: Path) -> None:
     """Within three minutes each run of a task is as good as it states and no worse than its baseline.
