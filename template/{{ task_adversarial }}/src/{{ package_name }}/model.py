@@ -81,8 +81,8 @@ class Model(LightningModule):
         classes = F.one_hot(labels, self.classes).type_as(inputs)
         if name == "discriminator":  # it has an output for each class (arXiv 1801.04406)
             return (self.net[name](inputs) * classes).sum(dim=1)
-        _, height, width = self.hparams.image_shape
-        return self.net[name](torch.cat([inputs, classes], dim=1))[..., :height, :width]
+        _, height, width = self.hparams.image_shape  # a copy, since fsdp2 warns of a view
+        return self.net[name](torch.cat([inputs, classes], dim=1))[..., :height, :width].clone()
 
     def training_step(self, batch: dict, batch_idx: int) -> None:
         """One step of both networks, in as many parts as `accumulate` says: so none is cut off between two of them."""
