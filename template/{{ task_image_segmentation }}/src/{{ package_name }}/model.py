@@ -84,7 +84,8 @@ class Model(LightningModule):
         height, width = images.shape[-2:]
         stride = self.net.encoder.output_stride  # a multiple of it fits
         images = (images - self.get_buffer("mean")) / self.get_buffer("std")
-        return self.net(F.pad(images, (0, -width % stride, 0, -height % stride)))[..., :height, :width]
+        logits = self.net(F.pad(images, (0, -width % stride, 0, -height % stride)))
+        return logits[..., :height, :width].clone()  # fsdp2 refuses a view
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         return self.step(batch, "train")
