@@ -86,7 +86,11 @@ def command(package: str, args: list[str]) -> None:
 
 def own_tests() -> int:
     """The tests of the project whose folder this is."""
-    return int(importlib.import_module("pytest").main(["-q", "-x", "-p", "no:cacheprovider"]))
+    return int(
+        importlib.import_module("pytest").main(
+            ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"]
+        )
+    )
 
 
 def free_port() -> int:

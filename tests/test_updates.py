@@ -118,7 +118,7 @@ def added(old: str, new: str) -> Counter[str]:
 
 def crossed(version: str) -> list[str]:
     """The versions whose migrations an update from a release runs."""
-    return [new for new in MIGRATED if Version(new) > Version(version)]
+    return [new for new in MIGRATED if version != "HEAD" and Version(new) > Version(version)]
 
 
 def tasks(version: str) -> list[str]:
