@@ -129,7 +129,7 @@ def tasks(version: str) -> list[str]:
 
 def lives(project: Path, task: str) -> None:
     """The project's own tests and checks pass, and it trains with its owner's experiment."""
-    environment = {**os.environ, "COLUMNS": "100"}
+    environment = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(project / "src")}
     for command in (["check", "--quiet"], ["format", "--check", "--quiet"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command], cwd=project, capture_output=True, text=True, check=False
