@@ -18,7 +18,7 @@ def baseline(data: Any) -> dict[str, float]:
 
 
 def mean_discrepancy(made: np.ndarray, real: np.ndarray) -> float:
-    """What `KernelDistance` of model.py has, of two arrays of as many rows."""
+    """What `KernelDistance` of harness/samples.py has, of two arrays of as many rows."""
     scale, pairs = 2 * real.var(axis=0).sum(), len(real) * (len(real) - 1)
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
