@@ -112,9 +112,8 @@ class CLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         data: Any = DataModule  # what is new needs no other data, where its facts are known
-        data.known = (
-            self.hparams if self.subcommand == "predict" and self.config.predict.data.get("predict_path") else None
-        )
+        new = self.subcommand == "predict" and self.config.predict.data.get("predict_path")
+        data.known = self.hparams if new else None
         parser, trainer = self._parser(self.subcommand), self.config[str(self.subcommand)].trainer
         parser.callback_keys = [k for k in CALLBACKS if not trainer.barebones and (trainer.logger or k != "lr_monitor")]
 

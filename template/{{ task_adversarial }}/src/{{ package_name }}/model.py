@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .harness import UserError
-from .harness.adversaries import adams_warmup_cosine, follow
-from .harness.samples import KernelDistance, draw, fixed_noise, tile
+from .harness.adversaries import adams_warmup_cosine
+from .harness.samples import KernelDistance, draw, fixed_noise, follow, tile
 
 
 class Model(LightningModule):
@@ -130,7 +130,7 @@ class Model(LightningModule):
         for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
             optimizer.zero_grad()
             scheduler.step()
-        follow(self.net["average"], self.net["generator"], self.hparams.ema_decay, self.global_step)
+        follow(self.net["average"], self.net["generator"], self.hparams.ema_decay, self.trainer)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         self.clip_gradients(optimizer, self.hparams.clip, "norm")  # by now 16-mixed has taken its scale off them
