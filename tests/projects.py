@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,33 @@ import forks
 import pytest
 import torch
 import yaml
-from conftest import ROOT
+from conftest import QUESTIONS, ROOT
 from jinja2 import Environment
 
 
+@cache
+def asked_by(task: str) -> Any:
+    """What a task's `_task.jinja` says: `small`, dials with which a step takes milliseconds, its `scores`, and more."""
+    return Environment().from_string((ROOT / f"template/{{{{ task_{task} }}}}/_task.jinja").read_text()).module
+
+
 class Dials(dict[str, list[str]]):
-    """Dials with which a step of a task takes milliseconds; each task's folder names its own."""
+    """The `small` dials of a task, by its name."""
 
     def __missing__(self, task: str) -> list[str]:
-        text = (ROOT / f"template/{{{{ task_{task} }}}}/_task.jinja").read_text()
-        self[task] = Environment().from_string(text).module.small
-        return self[task]
+        return asked_by(task).small
 
 
 SMALL = Dials()
 
 
 def part_of(task: str, name: str) -> Any:
-    """A module of a task's folder that is not rendered: `_baseline` or `_faults`."""
-    path = ROOT / "template" / f"{{{{ task_{task} }}}}" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_{task}", path)
+    """A module that is not rendered, `_baseline` or `_faults`, of the task's folder or of one that it shares."""
+    shared = [
+        switch for switch in QUESTIONS if switch.startswith("uses_") and f"'{task}'" in QUESTIONS[switch]["default"]
+    ]
+    paths = [ROOT / "template" / f"{{{{ {switch} }}}}" / f"{name}.py" for switch in (f"task_{task}", *shared)]
+    spec = importlib.util.spec_from_file_location(f"{name}_{task}", next(path for path in paths if path.exists()))
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -84,15 +91,19 @@ class Project:
                 gc.collect()
         return None
 
+    def script(self) -> str:
+        """A script like the one that pip installs."""
+        path = self.folder / "command.py"
+        path.write_text(f"from {self.package}.harness.main import main\nmain()\n")
+        return str(path)
+
     def process(
         self, *args: str, timeout: int = 300, preexec: Callable[[], None] | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run the project's command as a process, by a script like the one that pip installs, in a group of its own."""
-        script = self.folder / "command.py"
-        script.write_text(f"from {self.package}.harness.main import main\nmain()\n")
+        """Run the project's command as a process in a group of its own."""
         variables = {"PYTHONPATH": str(self.folder / "src"), "COLUMNS": "100", **environment}
         return subprocess.run(
-            [sys.executable, str(script), *args],
+            [sys.executable, self.script(), *args],
             cwd=self.folder,
             env={**os.environ, **variables},
             capture_output=True,

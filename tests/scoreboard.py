@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import copier
 import yaml
 from conftest import TASKS, copy_template
-from projects import Project, part_of
+from projects import Project, asked_by, part_of
 
 MINUTES = 3
 BETTER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -43,12 +43,12 @@ class Score(NamedTuple):
 def scores(task: str, folder: Path) -> list[Score]:
     """Train and test the task's runs in a new project; the seconds are those of `fit`, start-up included.
 
-    The task's `_baseline.py` has SCORES, by the options of a run, and the `baseline` of a DataModule.
+    The task's `_task.jinja` has its `scores`, by the options of a run, `_baseline.py` the `baseline` of a DataModule.
     """
     answers = {"task": task, "project_name": f"Score {task}"}
     copier.run_copy(str(copy_template()), folder, answers, defaults=True, quiet=True)
-    project, stated, found = Project(folder), part_of(task, "_baseline"), []
-    for number, (options, metrics) in enumerate(stated.SCORES.items()):
+    project, found = Project(folder), []
+    for number, (options, metrics) in enumerate(asked_by(task).scores.items()):
         run = f"score{number}"
         start = time.perf_counter()
         ended = project.process("fit", "--run", run, *shlex.split(options))
@@ -57,7 +57,7 @@ def scores(task: str, folder: Path) -> list[Score]:
         assert project.process("test", "--run", run).returncode == 0
         config = yaml.safe_load((folder / "runs" / run / "config.yaml").read_text())
         data: Any = project.imported("data")
-        naive = stated.baseline(data.DataModule(**config["data"]))
+        naive = part_of(task, "_baseline").baseline(data.DataModule(**config["data"]))
         results = project.result(run)
         found += [Score(task, options, m, results[m], bound, naive[m], seconds) for m, bound in metrics.items()]
     return found

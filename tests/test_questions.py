@@ -387,7 +387,7 @@ STARTS = (
 def test_a_person_answers(terminal: Callable[..., Terminal], tmp_path: Path) -> None:
     """Seven questions are asked; arrow keys answer them, and the answers are on record."""
     session = terminal()
-    keys = ("\x7f" * 20 + "Mac Net", DOWN * 2, DOWN * 3, "", DOWN, " " + DOWN * 3 + " ", DOWN * 2)
+    keys = ("\x7f" * 20 + "Mac Net", DOWN * TASKS.index("tabular"), DOWN * 3, "", DOWN, " " + DOWN * 3 + " ", DOWN * 2)
     for start, pressed in zip(STARTS, keys, strict=True):
         seen = session.question(start)
         if start == "How do several devices":

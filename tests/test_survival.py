@@ -290,11 +290,10 @@ def test_folder_that_cannot_be_written(project: Project, tmp_path: Path) -> None
 def test_second_process_is_refused(project: Project) -> None:
     """While one process trains a run, another that is started on it says so and changes nothing."""
     lock = project.folder / "runs" / "busy" / ".lock"
-    script = project.folder / "command.py"
     environment = {**os.environ, "PYTHONPATH": "src", "OMP_NUM_THREADS": "1"}
     long = [*LIMITS, *SMALL["tabular"], "--trainer.max_epochs=100000", "--early_stopping.patience=100000"]
     first = subprocess.Popen(
-        [sys.executable, str(script), "fit", "--run", "busy", *long],
+        [sys.executable, project.script(), "fit", "--run", "busy", *long],
         cwd=project.folder,
         env=environment,
         stdout=subprocess.DEVNULL,

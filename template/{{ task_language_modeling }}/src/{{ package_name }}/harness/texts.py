@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import Faults, UserError, note, note_leaks
+from .hub import fetch_rows
 
 Documents = list[tuple[str, np.ndarray]]  # names and token ids
 
@@ -89,13 +90,20 @@ def read_tokens(file: Path) -> np.ndarray:
 
 def read_hub(name: str, encode: Callable[[str], np.ndarray] = encode) -> dict[str, Documents]:
     """Needs the extra `hub`, and the network unless the dataset is cached or a local folder."""
-    try:
-        from datasets import load_dataset
-
-        splits = {str(key).replace("validation", "val"): rows["text"] for key, rows in load_dataset(name).items()}
-        return {key: [(f"{key}:{i}", encode(text)) for i, text in enumerate(texts)] for key, texts in splits.items()}
-    except Exception as error:  # not installed, offline, misspelt, private, other columns
-        raise UserError(f"data.hub={name} cannot be used: {error}".replace("\n", " ")) from error
+    faults, splits = Faults(), fetch_rows(name)
+    found: dict[str, Documents] = {split: [] for split in splits}
+    for split, rows in splits.items():
+        if "text" not in rows.column_names:
+            faults.append(f"data.hub={name}: {split} has no column text, but {', '.join(rows.column_names)}")
+            continue
+        for row, text in enumerate(rows["text"]):
+            try:
+                found[split].append((f"{split}:{row}", encode(text)))
+            except (UserError, TypeError, AttributeError) as error:  # the latter of what is no string
+                reason = error if isinstance(error, UserError) else f"{text!s:.50} is no text"
+                faults.append(f"data.hub={name}: row {row} of {split}: {reason}")
+    faults.refuse()
+    return found
 
 
 def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Documents]:
