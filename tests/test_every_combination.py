@@ -93,6 +93,8 @@ class Projects:
         machines = ({"machine": row} for row in self.rows["machine"])
         valid = (row for row in machines if not self.questionnaire.refusal(**answers_of(row)))
         self.rows["machine"] = [row["machine"] for row in valid]
+        pairs = ({"machine": m, "task": t} for m, t in product(self.rows["machine"], self.rows["task"]))
+        self.refused = [row for row in pairs if self.questionnaire.refusal(**answers_of(row))]
         self.questionnaire.render(project_name=NAME)  # for its context: the default answers
         self.defaults = self.questionnaire.context
         self.changes = {
@@ -137,7 +139,11 @@ class Projects:
 
     def every(self, factors: tuple[str, ...]) -> Iterator[Row]:
         for rows in product(*(self.rows[factor] for factor in factors)):
-            yield dict(zip(factors, rows, strict=True))
+            if self.valid(row := dict(zip(factors, rows, strict=True))):
+                yield row
+
+    def valid(self, row: Row) -> bool:
+        return {name: row.get(name) for name in ("machine", "task")} not in self.refused
 
     def place(self, source: Path, row: Row) -> str:
         """The path of a source in the project of a combination."""
@@ -169,15 +175,16 @@ def projects(template: Path, questions: dict[str, Any]) -> Projects:
 
 
 def test_rules_stay_within_the_machine(projects: Projects) -> None:
-    """No other choice depends on an answer, so the valid combinations are a product; there are many."""
+    """Choices of the machine depend on it and on the task, and no others on anything; there are many combinations."""
     for factor, names in FACTORS.items():
         for name in names:
             choices = projects.questions[name]["choices"]
             values = choices.values() if isinstance(choices, dict) else choices
             rules = [value["validator"] for value in values if isinstance(value, dict)]
             read = set().union(*map(projects.questionnaire.variables, rules)) - {"_copier_conf"}
-            assert read <= set(MACHINE if factor == "machine" else ()), name
-    assert math.prod(map(len, projects.rows.values())) > 50_000
+            assert read <= ({*MACHINE, "task"} if factor == "machine" else set()), name
+    others = (len(rows) for factor, rows in projects.rows.items() if factor not in ("machine", "task"))
+    assert math.prod(others) * len([*projects.every(("machine", "task"))]) > 50_000
 
 
 def test_files_read_answers_alone(projects: Projects) -> None:
@@ -300,7 +307,8 @@ def test_every_trainer(
 def sample(projects: Projects, count: int) -> list[Row]:
     """Combinations drawn by a fixed seed."""
     draw = random.Random(0)
-    return [{factor: draw.choice(rows) for factor, rows in projects.rows.items()} for _ in range(count)]
+    drawn = ({factor: draw.choice(rows) for factor, rows in projects.rows.items()} for _ in range(2 * count))
+    return [row for row in drawn if projects.valid(row)][:count]
 
 
 def test_projects_are_copiers(projects: Projects) -> None:

@@ -61,7 +61,7 @@ QUICK = ("auto", 1)  # devices and num_nodes; the others take a quarter of a min
 
 @pytest.fixture(scope="module")
 def questionnaire(template: Path) -> Questionnaire:
-    return Questionnaire(template, only=("data", *MACHINE))
+    return Questionnaire(template, only=("data", "task", *MACHINE))
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +248,33 @@ def test_xla_is_not_told_of_num_nodes(trainer: Callable[[dict[str, Any]], Traine
             assert not hasattr(built.strategy, "num_nodes")
 
 
+@pytest.mark.parametrize("strategy", CHOICES["strategy"])
+def test_two_optimizers_are_for_some_strategies(
+    questionnaire: Questionnaire, trainer: Callable[[dict[str, Any]], Trainer], strategy: str
+) -> None:
+    """A GAN has an optimizer for each network: deepspeed takes one, and fsdp cannot clip by norm by hand.
+
+    It is refused there, and nowhere else, and no other task is.
+    """
+    answers = answers_for(accelerator="gpu", strategy=strategy)
+    refused = strategy.startswith(("fsdp", "deepspeed")) and strategy != "fsdp2"
+    said = questionnaire.refusal(task="adversarial", **answers)
+    assert bool(said) == refused
+    assert not any(questionnaire.refusal(task=task, **answers) for task in choices("task") if task != "adversarial")
+    if not refused:
+        return
+    assert "is not for adversarial: answer strategy=fsdp2" in said
+    with machine(cuda=8):
+        built = trainer(answers)
+    if strategy == "fsdp":
+        with pytest.raises(MisconfigurationException, match=r"gradient_clip_algorithm='norm'.*not supported"):
+            built.precision_plugin.clip_grad_by_norm()
+    else:
+        one, other = (torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))]) for _ in range(2))
+        with pytest.raises(ValueError, match="only one optimizer is supported with DeepSpeed"):
+            built.strategy._setup_model_and_optimizers(torch.nn.Linear(1, 1), [one, other])
+
+
 # ---- What a refusal says ------------------------------------------------------------------------
 
 
@@ -282,10 +309,11 @@ def test_advice_is_good(questionnaire: Questionnaire) -> None:
 
 def test_reasons_fit_the_terminal(questionnaire: Questionnaire) -> None:
     """A list cuts its lines at 80 columns: every choice and its reason are shown whole."""
-    for accelerator, strategy in product(CHOICES["accelerator"], CHOICES["strategy"]):
-        if questionnaire.refusal(accelerator=accelerator, strategy=strategy):
+    for task, accelerator, strategy in product(("tabular", "adversarial"), CHOICES["accelerator"], CHOICES["strategy"]):
+        first = {"task": task, "accelerator": accelerator}
+        if questionnaire.refusal(**first, strategy=strategy):
             continue
-        for answers in ({"accelerator": accelerator}, {"accelerator": accelerator, "strategy": strategy}):
+        for answers in (first, {**first, "strategy": strategy}):
             question = "precision" if "strategy" in answers else "strategy"
             for title, reason in questionnaire.choices(question, **answers):
                 line = f"   - {title} ({reason})" if reason else f" » {title}"

@@ -14,9 +14,10 @@ from questionnaire import Questionnaire
 
 QUESTIONNAIRE = Questionnaire(copy_template())
 LOGGERS = choices("logger")
+MACHINE = ["accelerator", "strategy", "precision"]
 FACTORS = {
     "task": TASKS,
-    **{name: choices(name) for name in ("accelerator", "strategy", "precision")},
+    **{name: choices(name) for name in MACHINE},
     **{name: [True, False] for name in LOGGERS},
     **{name: choices(name) for name in ("ci", "container", "license")},
 }
@@ -38,7 +39,7 @@ def valid(row: dict[str, Any]) -> bool:
 
 CONSTRAINTS = [
     {"operator": "fn", "requires": names, "evaluate": lambda row, names=names: valid({n: row[n] for n in names})}
-    for names in (["accelerator", "strategy"], ["accelerator", "strategy", "precision"], LOGGERS)
+    for names in (MACHINE[:2], MACHINE, ["task", *MACHINE[:2]], LOGGERS)
 ]
 ROWS = [{name: row[name] for name in FACTORS} for row in make(FACTORS, constraints=CONSTRAINTS)]
 
@@ -60,7 +61,7 @@ def test_rows_cover_every_valid_pair() -> None:
         pair = tuple(sorted([(first, one), (second, other)]))
         if first != second and pair not in covered:
             rows = [row for row in ROWS if row[first] == one]
-            assert {first, second} <= {"accelerator", "strategy", "precision"}, f"{pair} is in no row"
+            assert {first, second} <= {"task", *MACHINE}, f"{pair} is in no row"
             assert not any(valid({**row, second: other}) for row in rows), f"{pair} is in no row"
 
 
