@@ -3,13 +3,14 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import copier
 import pytest
+import torch
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,13 @@ TASKS = choices("task")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with what takes minutes, so that no worker waits for another one at the end."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(autouse=True)
+def left_as_it_was() -> Iterator[None]:
+    """No test leaves the process with other numbers by default: what is built after it would have them."""
+    yield
+    assert torch.get_default_dtype() == torch.float32
 
 
 @cache
