@@ -12,7 +12,7 @@ class Probe(Callback):
     """Prints how many processes take part, which parameters each holds whole, and if backward recomputes."""
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        whole = [name for name, p in pl_module.named_parameters() if p.requires_grad and not isinstance(p, DTensor)]
+        whole = [name for name, p in pl_module.named_parameters() if not isinstance(p, DTensor)]
         print(f"PROBE rank {trainer.global_rank} of {trainer.world_size}: {len(whole)} whole", flush=True)
         blocks = [m for m in pl_module.modules() if type(m).__name__.startswith("FSDP")]
         print(f"PROBE units {len(blocks)}", flush=True)

@@ -92,9 +92,12 @@ def test_killed_run_ends_the_same(task: str, args: list[str], render: Any, tmp_p
     assert ended.returncode == 0, ended.stderr[-3000:]
     for at in kills(len(args), 2):
         assert fit(project, "killed", *args, KILL_AT=at).returncode == -signal.SIGKILL
+    every = 3 if "--trainer.val_check_interval=3" in args else BATCHES  # batches there is a checkpoint
+    batches = (int(at) - 1) // every * every
+    steps = batches // (2 if "--trainer.accumulate_grad_batches=2" in args else 1)
     ended = fit(project, "killed", *args)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert re.search(r"goes on after step [1-9]", ended.stdout)
+    assert f"goes on after step {steps}\n" in ended.stdout
     assert_same(project, "alone", "killed")
 
 
@@ -115,7 +118,7 @@ def test_killed_ranks_end_the_same(task: str, strategy: str, render: Any, tmp_pa
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert all(f"PROBE rank {rank} of 2: {0 if sharded else ''}" in ended.stdout for rank in (0, 1))
     units = map(int, re.findall(r"PROBE units (\d+)", ended.stdout))
-    assert (min(units) >= 2) == sharded  # the blocks, and what is left of the model
+    assert (min(units) > 2) == sharded  # the blocks, and what is left of the model
     calls = [int(count) > 0 for count in re.findall(r"PROBE modules called in backward: (\d+)", ended.stdout)]
     assert len(calls) >= 2
     assert set(calls) == {sharded}
