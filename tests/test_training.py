@@ -1,5 +1,7 @@
 """A covering array over the answers: each pair of answers that may meet is trained in some project."""
 
+import csv
+import re
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 import torch
 from conftest import TASKS, choices, copy_template
 from covertable import make
-from projects import SMALL, Project
+from projects import SMALL, Project, asked_by
 from questionnaire import Questionnaire
 
 QUESTIONNAIRE = Questionnaire(copy_template())
@@ -92,6 +94,21 @@ def test_project_trains(number: int, tmp_path: Path, render: Any) -> None:
         run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True
     )
     assert model.hparams
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_overfitting_a_batch_works(task: str, render: Any, tmp_path: Path) -> None:
+    """`-c preset/overfit`, as the project's README shows it, brings the loss on one batch near its floor."""
+    project = Project(render(tmp_path / "project", task=task, project_name=f"Overfit {task}", logger=["csv"]))
+    shown = re.search(r"`-c (preset/overfit[^`]*)`", (project.folder / "README.md").read_text())
+    assert shown
+    ended = project.fork("fit", "--run", "one", "-c", *shown[1].split(), "--trainer.enable_progress_bar=false")
+    assert ended.returncode == 0, ended.stderr
+    loss = getattr(asked_by(task), "overfit_loss", "train/loss")
+    with (project.folder / "runs" / "one" / "metrics.csv").open() as file:
+        losses = [float(row[loss]) for row in csv.DictReader(file) if row[loss]]
+    assert min(losses[-5:]) < 0.1 * losses[0], losses
 
 
 @pytest.mark.slow
