@@ -144,6 +144,18 @@ def test_checkpoint_of_other_classes(projects: dict[str, Project], tmp_path: Pat
     assert "['cat', 'emu']" in str(said)
 
 
+BREAKER = """
+import os
+import pathlib
+from lightning.pytorch import Callback
+
+class Breaker(Callback):
+    def setup(self, trainer, pl_module, stage):
+        for path in pathlib.Path(os.environ["BROKEN"]).glob("*/*.png"):
+            path.write_bytes(path.read_bytes()[:45])
+"""
+
+
 def test_process_shows_no_traceback(projects: dict[str, Project], tmp_path: Path) -> None:
     """From outside: the same line on standard error, exit code 1, no traceback, also from a loader's worker."""
     project, folder = projects["image_classification"], images(tmp_path / "late", cat=10, dog=10)
@@ -151,11 +163,10 @@ def test_process_shows_no_traceback(projects: dict[str, Project], tmp_path: Path
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("command.py: error: data.path=nowhere")
-    # The header is whole, so that only reading the pixels fails, in the midst of training.
-    whole = tmp_path / "late" / "dog" / "3.jpg"
-    Image.effect_noise((64, 64), 50).save(whole)
-    whole.write_bytes(whole.read_bytes()[:400])
-    ended = project.process("fit", "--data.path", str(folder), "--model.backbone=test_resnet", "--data.num_workers=1")
+    # Images that break when they have been checked, so that a worker meets them.
+    (project.folder / "src" / "breaker.py").write_text(BREAKER)
+    options = ["--model.backbone=test_resnet", "--data.num_workers=1", "--trainer.callbacks+=breaker.Breaker"]
+    ended = project.process("fit", "--data.path", str(folder), *options, BROKEN=str(folder))
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
-    assert "3.jpg is no readable image" in ended.stderr.splitlines()[-1]
+    assert ".png is no readable image" in ended.stderr.splitlines()[-1]

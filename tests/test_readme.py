@@ -86,6 +86,17 @@ def test_commands_of_a_project_parse(task: str, render: Any, tmp_path: Path) -> 
     assert not (project.folder / "runs").exists()
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_names_in_a_project_are_there(task: str, render: Any, tmp_path: Path) -> None:
+    """Each method that the project's README names is one that its model or datamodule has."""
+    folder = render(tmp_path / "project", task=task)
+    found = re.findall(r"`(Model|DataModule)\.(\w+)`", (folder / "README.md").read_text())
+    assert {kind for kind, _ in found} == {"Model", "DataModule"}
+    for kind, name in found:
+        [source] = folder.glob(f"src/*/{'model' if kind == 'Model' else 'data'}.py")
+        assert f"def {name}(" in source.read_text(), name
+
+
 def test_experiments_say_what_they_are(template: Path) -> None:
     """Each experiment opens with what it is, its command, cost, expected result and source, and changes known keys."""
     experiments = list(template.glob("template/*/configs/experiment/*.yaml"))

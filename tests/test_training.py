@@ -98,6 +98,22 @@ def test_project_trains(number: int, tmp_path: Path, render: Any) -> None:
 
 
 @pytest.mark.slow
+def test_weights_take_the_place_of_published_ones(render: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit that starts `--weights` from a checkpoint fetches none, and starts from these; so does one that goes on."""
+    monkeypatch.setattr("timm.models.load_pretrained", lambda *args, **kwargs: pytest.fail("weights are fetched"))
+    project = Project(render(tmp_path / "project", project_name="Weights", logger=["csv"]))
+    limits = ["--trainer.limit_train_batches=1", "--trainer.limit_val_batches=1", *SMALL["image_classification"]]
+    assert project.run("fit", "--run", "first", "--trainer.max_epochs=1", *limits) is None
+    checkpoints = {run: project.folder / f"runs/{run}/checkpoints/last.ckpt" for run in ("first", "second")}
+    start = ["--weights", str(checkpoints["first"]), "--model.pretrained=true", "--model.lr=0"]
+    for epochs in (1, 2):
+        assert project.run("fit", "--run", "second", f"--trainer.max_epochs={epochs}", *start, *limits) is None
+    first, second = (torch.load(path, weights_only=True)["state_dict"] for path in checkpoints.values())
+    for name in [name for name in first if name.endswith("weight")]:
+        assert torch.equal(first[name], second[name]), name
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_overfitting_a_batch_works(task: str, render: Any, tmp_path: Path) -> None:
     """`-c preset/overfit`, as the project's README shows it, brings the loss on one batch near its floor."""

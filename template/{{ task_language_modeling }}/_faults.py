@@ -24,6 +24,6 @@ def hostile(folder: Path) -> tuple[list[str], list[str], list[str]]:
     (folder / "test" / "text.npy").write_text("no array")
     faults = ["latin.txt, byte 2: text is in UTF-8", "zero.txt: a zero byte"]
     faults += [f"lines.jsonl: line {number}" for number in (2, 3, 4, 5, 6, 7, 8, 9, 10)]
-    faults += ["floats.npy: token ids are one row", "signed.npy: token ids are one row"]
+    faults += ["floats.npy: token ids are one row", "signed.npy has int64 up to 0: token ids are unsigned"]
     faults += ["rows.npy: token ids are one row", "text.npy: it cannot be read"]
     return [f"--data.path={folder}"], faults, ["1 of test are in train as well", "long.txt has 9"]

@@ -112,6 +112,21 @@ def test_all_faults_are_named_at_once(folder: Path, capsys: pytest.CaptureFixtur
     assert "of test are in train as well" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the file that is left open
+@pytest.mark.parametrize("kind", ["bmp", "jpg", "png", "tiff", "webp"])
+def test_images_that_are_cut_short_are_named(kind: str, folder: Path) -> None:
+    """Whatever the format, an image whose end is missing is named before training; one that breaks later, then."""
+    broken = folder / "red" / f"broken.{kind}"
+    Image.effect_noise((64, 64), 50).convert("RGB").save(broken)
+    data = DataModule(path=str(folder), batch_size=99, augment=0)
+    data.setup("fit")
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size * 9 // 10])
+    with pytest.raises(UserError, match=f"broken.{kind} is no readable image"):
+        DataModule(path=str(folder)).splits  # noqa: B018
+    with pytest.raises(UserError, match=f"broken.{kind} is no readable image"):
+        [sample for split in (data.train, data.val, data.test) for sample in split]
+
+
 @pytest.mark.parametrize(("path", "message"), [("nowhere", "2 classes or more"), ("few", "too few samples of class")])
 def test_bad_folders_are_named(path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing folder, and a class with too few images to be cut."""

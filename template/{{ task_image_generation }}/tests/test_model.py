@@ -9,7 +9,6 @@ import pytest
 import torch
 from harness.test_harness import ModelSuite
 from lightning.pytorch import Callback, Trainer
-from PIL import Image
 
 PACKAGE = next((Path(__file__).parents[1] / "src").glob("*/model.py")).parent.name
 Model = importlib.import_module(f"{PACKAGE}.model").Model
@@ -31,22 +30,6 @@ class TestModel(ModelSuite):
     )
 
 
-def picture(seed: str, size: tuple[int, int] = (12, 20)) -> Image.Image:
-    """Noise of a seed."""
-    draw = np.random.default_rng(list(seed.encode()))
-    return Image.fromarray(draw.integers(256, size=(*size[::-1], 3), dtype=np.uint8))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Ten images in each of two subfolders."""
-    for name in ("red", "blue"):
-        (tmp_path / "images" / name).mkdir(parents=True)
-        for i in range(10):
-            picture(f"{name}{i}").save(tmp_path / "images" / name / f"{i}.png")
-    return tmp_path / "images"
-
-
 def make_model(**dials: Any) -> Any:
     """A tiny model with weights all over, since a fresh one stands still."""
     torch.manual_seed(0)
@@ -54,10 +37,6 @@ def make_model(**dials: Any) -> Any:
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     return model
-
-
-def batch_of(data: Any, split: str) -> dict:
-    return next(iter(getattr(data, f"{split}_dataloader")()))
 
 
 def test_velocities_have_the_shape_of_images() -> None:
@@ -99,6 +78,12 @@ def test_guidance_leads_away_from_no_class() -> None:
         torch.testing.assert_close(model.sample(noise, torch.zeros(1).long()), torch.full((1, 1, 8, 8), ends))
 
 
+def make_trainer(folder: Path, **limits: Any) -> Trainer:
+    switches = ("logger", "enable_progress_bar", "enable_model_summary", "enable_checkpointing")
+    quiet: dict[str, Any] = dict.fromkeys(switches, False)
+    return Trainer(default_root_dir=folder, accelerator="cpu", **quiet, **limits)
+
+
 class Averager(Callback):
     """The average of the weights after each optimizer step, in double precision."""
 
@@ -117,11 +102,8 @@ def test_average_follows_optimizer_steps(tmp_path: Path) -> None:
     """The averaged weights are those of the formula, once for each optimizer step, and no gradient reaches them."""
     data, averager = DataModule(batch_size=8), Averager()
     model = Model(data.image_shape, data.class_names, dim=16, depth=1, ema_decay=0.5)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     limits = {"max_epochs": 1, "limit_train_batches": 24, "limit_val_batches": 0, "accumulate_grad_batches": 2}
-    Trainer(callbacks=[averager], enable_model_summary=False, default_root_dir=tmp_path, **quiet, **limits).fit(
-        model, data
-    )
+    make_trainer(tmp_path, callbacks=[averager], **limits).fit(model, data)
     assert averager.step == 12
     for mean, expected, weight in zip(model.ema.parameters(), averager.mean, model.net.parameters()):
         torch.testing.assert_close(mean.double(), expected, rtol=1e-5, atol=1e-6)
@@ -145,6 +127,17 @@ def test_distance_tells_samples_apart() -> None:
     assert same.compute() == 0
 
 
+def test_distance_is_of_the_first_batches(tmp_path: Path) -> None:
+    """`val/mmd` is that of `sample_batches` batches alone, the loss is that of all."""
+    data, found = DataModule(batch_size=12), []
+    for limit, batches in ((2, 4), (4, 4), (4, 2)):
+        torch.manual_seed(0)
+        model = Model(data.image_shape, data.class_names, dim=16, depth=1, sampling_steps=1, sample_batches=limit)
+        found += make_trainer(tmp_path, limit_val_batches=batches).validate(model, data, verbose=False)
+    assert found[0]["val/mmd"] == found[2]["val/mmd"] != found[1]["val/mmd"]
+    assert found[0]["val/loss"] == found[1]["val/loss"] != found[2]["val/loss"]
+
+
 def test_noise_is_an_index_own() -> None:
     """The same whatever is beside it in the batch, and another for each index."""
     noise = samples.fixed_noise(torch.tensor([3, 4, 5]), [1, 2, 2])
@@ -160,35 +153,6 @@ def test_predict_draws_each_class_and_a_grid() -> None:
     assert [found["input"][0], found["input"][-1]] == ["sample 0", "samples 0 to 4"]
     assert [image.size for image in found["image"]] == [(64, 64)] * 5 + [(140, 208)]
     assert samples.draw(torch.zeros(1, 3, 96, 96))[0].mode == "RGB"
-
-
-def test_digits_fill_the_range() -> None:
-    """The digits come as they were scanned: from -1 to 1 in steps of an eighth; larger, resized."""
-    batch = batch_of(DataModule(), "train")
-    assert batch["image"].shape == (64, 1, 8, 8)
-    assert (batch["image"].min(), batch["image"].max()) == (-1, 1)
-    assert (batch["image"] * 8 - (batch["image"] * 8).round()).abs().max() < 0.1
-    assert batch_of(DataModule(image_size=16, channels=3), "val")["image"].shape == (64, 3, 16, 16)
-
-
-def test_only_training_images_are_mirrored(folder: Path) -> None:
-    """`flip` mirrors some of the training images, and none of the others."""
-    data = DataModule(path=str(folder), image_size=8, flip=True)
-    train, val = data.pictures("train"), data.pictures("val")
-    torch.manual_seed(0)
-    views = torch.stack([train.__getitems__([0])["image"] for _ in range(20)])
-    assert len(views.unique(dim=0)) == 2
-    assert torch.equal(views[0], views[1:][(views[1:] != views[0]).flatten(1).any(dim=1)][0].flip(-1))
-    assert torch.equal(val.__getitems__([0])["image"], val.__getitems__([0])["image"])
-
-
-def test_transparent_is_white(tmp_path: Path) -> None:
-    """What shines through is taken for white, whatever colour is hidden there; the centre square is kept."""
-    image = Image.new("RGBA", (16, 8), (200, 0, 0, 0))
-    image.paste((0, 0, 0, 255), (4, 0, 8, 8))
-    image.save(tmp_path / "half.png")
-    pixels = importlib.import_module(f"{PACKAGE}.harness.pictures").read_image(str(tmp_path / "half.png"), [1, 8, 8])
-    assert pixels[0, 0].tolist() == [0, 0, 0, 0, 255, 255, 255, 255]
 
 
 def test_bad_settings_are_named() -> None:

@@ -76,22 +76,31 @@ def test_jsonl_lines_are_documents(tmp_path: Path) -> None:
 
 
 def test_hub_rows_are_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row's `text` is a document; what the dataset calls `validation` is `val`."""
+    """Each row's `text` is a document; what the dataset calls `validation` is `val`; splits of other names are none."""
     pytest.importorskip("datasets")
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    for split in ("train", "validation"):
+    for split in ("train", "validation", "test"):
         (tmp_path / f"{split}.jsonl").write_text('{"text": "abcdefghij"}\n' * 4)
+    fetched = importlib.import_module(f"{PACKAGE}.harness.hub").fetch_rows(str(tmp_path))
+    fetched |= {"test": fetched["test"].select([]), "unsupervised": fetched["test"].rename_column("text", "words")}
+    monkeypatch.setattr(f"{PACKAGE}.harness.texts.fetch_rows", lambda name: fetched)
     windows = DataModule(hub=str(tmp_path), context=5).windows
+    assert windows.keys() == {"train", "val", "test"}
     assert documents(windows["val"]) == {"val:0", "val:1", "val:2", "val:3"}
     assert len(documents(windows["train"]) | documents(windows["test"])) == 4
+    del fetched["train"]
+    with pytest.raises(UserError, match="no rows in a split train; it has val, test, uns"):
+        DataModule(hub=str(tmp_path)).prepare_data()
 
 
 def test_token_file(tmp_path: Path) -> None:
     """A .npy file of ids is read as it is, with the tokenizer's facts."""
     np.save(tmp_path / "ids.npy", np.arange(5000, dtype=np.uint16))
     data = DataModule(path=str(tmp_path / "ids.npy"), vocab_size=5000, bytes_per_token=3.5, context=16)
-    assert next(iter(data.val_dataloader()))["tokens"].shape == (14, 17)
-    assert (data.vocab_size, data.bytes_per_token) == (5000, 3.5)
+    batch = next(iter(data.val_dataloader()))
+    assert batch["tokens"].shape == (14, 17)
+    assert batch["bytes"].tolist() == [56] * 14
+    assert data.vocab_size == 5000
 
 
 @pytest.mark.parametrize(
@@ -123,7 +132,7 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes, messages
     ("tokens", "facts", "message"),
     [
         (np.full(9999, 300, np.uint16), {}, "uint16 up to 300: token ids are unsigned and below data.vocab_size=256"),
-        (np.zeros(9999, np.int64), {}, "one row of unsigned integers, not int64"),
+        (np.zeros(9999, np.int64), {}, "int64 up to 0: token ids are unsigned"),
         (np.zeros(9999, np.uint16), {"vocab_size": 999}, "go together"),
     ],
 )
@@ -145,4 +154,4 @@ def test_bad_settings_are_named() -> None:
     with pytest.raises(UserError, match=r"data\.hub=no/where/at/all"):
         DataModule(hub="no/where/at/all").prepare_data()
     with pytest.raises(UserError, match=r"model\.dim is a multiple of 2 \* model\.heads = 8, not 100"):
-        Model(vocab_size=256, bytes_per_token=1.0, dim=100)
+        Model(vocab_size=256, dim=100)

@@ -5,9 +5,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from harness.test_harness import ModelSuite
+from lightning.pytorch import Trainer
 
 PACKAGE = next((Path(__file__).parents[1] / "src").glob("*/model.py")).parent.name
 Model = importlib.import_module(f"{PACKAGE}.model").Model
@@ -28,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 def make_model(depth: int = 2) -> Any:
     """A tiny model with weights all over, since a fresh one gives the same logits for everything."""
     torch.manual_seed(0)
-    model = Model(vocab_size=256, bytes_per_token=1.0, depth=depth, dim=16, heads=2)
+    model = Model(vocab_size=256, depth=depth, dim=16, heads=2)
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.5)
     return model
@@ -58,11 +60,23 @@ def test_attention_knows_the_order() -> None:
 
 
 def test_fresh_model_guesses_evenly() -> None:
-    """Before training the loss is ln(vocab_size), and bits per byte are log2 of it over bytes per token."""
-    model = Model(vocab_size=1000, bytes_per_token=4.0)
-    nats, bits = model.losses(torch.randint(1000, (2, 33)))
+    """Before training the loss is ln(vocab_size)."""
+    nats = Model(vocab_size=1000).losses(torch.randint(1000, (2, 33)))
     assert nats.tolist() == pytest.approx([math.log(1000)] * 2)
-    assert bits.tolist() == pytest.approx([math.log2(1000) / 4] * 2)
+
+
+def test_bits_per_byte_are_of_all_that_is_tested(folder: Path, tmp_path: Path) -> None:
+    """They are the bits of all test windows over all their bytes, though neither batches nor windows are alike."""
+    data, model = DataModule(path=str(folder), context=9, batch_size=4, test_fraction=0.2), make_model()
+    windows = data.windows["test"]
+    assert len(windows) % 4
+    assert {window["bytes"] for window in windows} == {9}
+    for number, window in enumerate(windows):
+        window["bytes"] = number
+    nats = sum(9 * model.losses(torch.from_numpy(window["tokens"])[None]).item() for window in windows)
+    quiet: Any = dict.fromkeys(("enable_progress_bar", "enable_model_summary", "logger"), False)
+    [metrics] = Trainer(default_root_dir=tmp_path, accelerator="cpu", **quiet).test(model, data, verbose=False)
+    assert metrics["test/bits_per_byte"] == pytest.approx(nats / math.log(2) / sum(range(len(windows))))
 
 
 class TestModel(ModelSuite):
@@ -89,7 +103,7 @@ def test_prompts_are_completed(folder: Path) -> None:
     (folder / "0.txt").write_text("abc\n\ndef g():\n")
     data = DataModule(path=str(folder), predict_path=str(folder / "0.txt"))
     batch = next(iter(data.predict_dataloader()))
-    model = Model(vocab_size=256, bytes_per_token=1.0, depth=1, dim=16, heads=2, new_tokens=5, temperature=0)
+    model = Model(vocab_size=256, depth=1, dim=16, heads=2, new_tokens=5, temperature=0)
     torch.nn.init.normal_(model.net.head[1].weight)
     first, again = (model.predict_step(batch, 0)["prediction"] for _ in range(2))
     assert batch["prompt"] == ["abc", "def g():"]
@@ -114,14 +128,35 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+def test_base_counts_the_bytes_of_its_tokens(base: str, tmp_path: Path) -> None:
+    """Windows add up to the text, also where one ends within a character; a document's end stands for none of it."""
+    for i in range(20):
+        (tmp_path / f"{i}.txt").write_text("aé" * 10)
+    windows = DataModule(path=str(tmp_path), base=base, context=7).windows["train"]
+    tokens = np.concatenate([window["tokens"][1:] for window in windows])
+    assert sum(window["bytes"] for window in windows) == pytest.approx((tokens != 0).sum(), abs=1)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_packed_documents_are_apart_in_a_base_model(base: str, packed: bool) -> None:
+    """With `packed`, what follows a document's end has the logits that it has alone; without, others."""
+    data, tokens = DataModule(base=base), torch.randint(1, 257, (2, 12))
+    model = Model(data.vocab_size, base_config=data.base_config, tokenizer=data.tokenizer, packed=packed)
+    tokens[:, 5] = model.end
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.5)
+    changed = (model(tokens)[:, 6:] - model(tokens[:, 6:])).abs().max()
+    assert (changed < 1e-4) == packed
+
+
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing")  # peft 0.21 calls what transformers 5 deprecates
 @pytest.mark.parametrize("rank", [0, 2])
 def test_base_model_goes_on(base: str, rank: int, folder: Path, tmp_path: Path) -> None:
     """A base model starts with its own weights and tokens; with LoRA only the adapter changes, and saves alone."""
     peft, transformers = importlib.import_module("peft"), importlib.import_module("transformers")
     data = DataModule(path=str(folder), base=base, context=20)
-    facts = {name: getattr(data, name) for name in ("vocab_size", "bytes_per_token", "base_config", "tokenizer")}
-    assert facts["bytes_per_token"] == pytest.approx(60 / 61, abs=0.05)  # an end for each document
+    facts = {name: getattr(data, name) for name in ("vocab_size", "base_config", "tokenizer")}
+    assert "windows" not in vars(data)  # what the model is told takes no reading of the text
     model = Model(**facts, lora_rank=rank, packed=True)
     model.net.fetch()
     plain = transformers.AutoModelForCausalLM.from_pretrained(base)
@@ -143,4 +178,4 @@ def test_unknown_base_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"data\.base=no/where cannot be used"):
         DataModule(base="no/where").base_config  # noqa: B018
     with pytest.raises(UserError, match=r"model\.lora_rank=4 .* set data\.base"):
-        Model(vocab_size=256, bytes_per_token=1.0, lora_rank=4)
+        Model(vocab_size=256, lora_rank=4)

@@ -68,9 +68,9 @@ def cut(labels: Sequence[Hashable], given: Collection[str], hp: Any) -> dict[str
     rest = np.random.default_rng(hp.split_seed).permutation(len(labels))
     rest, splits = rest[np.argsort(classes[rest], kind="stable")], {}
     for name in [name for name in ("test", "val") if name not in given]:
-        count, place = round(hp[f"{name}_fraction"] * len(labels)), np.arange(len(rest))
-        if not 0 < count < len(rest):
-            raise UserError(f"data.{name}_fraction={hp[f'{name}_fraction']}: some samples are cut off, and some remain")
+        share, place = hp[f"{name}_fraction"], np.arange(len(rest))
+        if not 0 < (count := round(share * len(labels))) < len(rest):
+            raise UserError(f"data.{name}_fraction={share} of {len(labels)} is {count}: cut off one or more, not all")
         taken = place * count % len(rest) + count >= len(rest)  # every n-th of what is in the order of the classes
         if hp.folds and name == "test":
             taken = place % hp.folds == hp.fold

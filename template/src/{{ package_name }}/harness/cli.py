@@ -29,8 +29,7 @@ from .runs import Run, best_checkpoint, load, newest_checkpoint
 warnings.filterwarnings("ignore", ".*LeafSpec|Checkpoint directory .* exists and is not empty|.*has `__len__` defined")
 logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "Tip:" not in record.msg)
 CALLBACKS = {"checkpoint": ModelCheckpoint, "early_stopping": EarlyStopping, "lr_monitor": LearningRateMonitor}
-# What the data knows, the model is told: a parameter of the model that is named like a property of
-# the datamodule is filled from it, and travels in the checkpoint.
+# What the data knows, the model is told: a parameter of its own that is named like a property of the datamodule.
 PARAMETERS = signature(Model).parameters
 FACTS = [name for name in PARAMETERS if isinstance(getattr(DataModule, name, None), property | cached_property)]
 CHANGEABLE = ["_instantiator", "num_workers", "path", "hub", "predict_path", "compile"]  # while a run goes on
@@ -81,10 +80,12 @@ class CLI(LightningCLI):
         for key, value in vars(options.as_flat()).items():
             if value == "" and key in ("ckpt_path", "weights", "data.path", "data.hub", "data.predict_path"):
                 raise UserError(f"--{key} is empty: name a file or folder, or leave it out")
-            if (low := LOWEST.get(key.rpartition(".")[2])) is not None and value is not None and value < low:
+            if isinstance(value, int | float) and value < (low := LOWEST.get(key.rpartition(".")[2], value)):
                 raise UserError(f"{key} is a number from {low}, not {value}")
         if fit and options.ckpt_path:
             raise UserError("fit goes on by --run NAME, or starts from --weights PATH; ckpt_path is for evaluation")
+        if fit and options.weights and "pretrained" in options.model:
+            options.model.pretrained = False  # those would take the place of these
         self.checkpoint = {}
         if not fit:  # which leaves the training's records as they are
             options.ckpt_path = options.ckpt_path or best_checkpoint(self.run_dir / "checkpoints/last.ckpt")

@@ -82,6 +82,11 @@ class DataModule(LightningDataModule):
                 if not len(made[name]):
                     raise UserError(f"data.dataset={hp.dataset} has no samples for {name}: see data.{name}_args")
         faults.refuse()
+        for name in [name for name in ("val", "test") if name not in given]:  # the same samples, perhaps seen otherwise
+            if len(made[name]) != len(made["train"]):
+                sizes = f"{len(made['train'])} samples for train and {len(made[name])} for {name}"
+                faults.append(f"data.dataset={hp.dataset} has {sizes}, of which none can be cut: set data.{name}_args")
+        faults.refuse()
         indices = cut([0] * len(made["train"]), given, hp) | {name: range(len(made[name])) for name in given}
         return {name: Samples(dataset, list(indices[name]), hp) for name, dataset in made.items()}
 

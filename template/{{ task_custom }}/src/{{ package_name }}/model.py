@@ -116,6 +116,8 @@ class Model(LightningModule):
         self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=split != "train", batch_size=size)
         if split != "train":
             metrics = self.val_metrics if split == "val" else self.test_metrics
+            for metric in metrics.values():  # bf16-true has made their sums bf16
+                vars(metric).update({name: single(vars(metric)[name]) for name in metric.metric_state})
             metrics.update(single(outputs), single(target))
             self.log_dict(metrics, batch_size=size)
         return loss

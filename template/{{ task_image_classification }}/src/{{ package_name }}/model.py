@@ -52,7 +52,7 @@ class Model(LightningModule):
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
 
     def setup(self, stage: str) -> None:
-        if stage == "fit" and self.hparams.pretrained:
+        if stage == "fit" and self.hparams.pretrained and not self.trainer.ckpt_path:
             try:
                 timm.models.load_pretrained(self.net, num_classes=len(self.hparams.class_names))
             except Exception as error:  # offline, or no weights are published for it

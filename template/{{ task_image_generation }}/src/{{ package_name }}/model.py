@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .harness import UserError
 from .harness.optim import adamw_warmup_cosine
-from .harness.samples import KernelDistance, draw, fixed_noise, follow, tile
+from .harness.samples import KernelDistance, fixed_noise, follow, rows
 
 
 class Model(LightningModule):
@@ -30,9 +30,9 @@ class Model(LightningModule):
         label_dropout: share of training images whose class is withheld, for guidance.
         guidance: over 1, samples that are more of their class and less diverse (arXiv 2207.12598).
         sampling_steps: of Heun's method from noise to image, each of two evaluations.
-        ema_decay: how much of the average stays in each step; 0: the last weights are used.
+        ema_decay: what the average of weights keeps in a step; 0, or over 0.992 under bf16-true: the last weights.
         sample_every: epochs; in their validation, as many samples as images are made for `val/mmd`, which takes time.
-        sample_batches: at most so many batches of a validation or test do so.
+        sample_batches: `val/mmd` and `test/mmd` are of so many batches at most, since time grows with their square.
         lr: peak learning rate, after the warm-up.
         weight_decay: AdamW's, on matrices alone.
         warmup_steps: optimizer steps to the peak, at most a tenth of the run.
@@ -138,11 +138,8 @@ class Model(LightningModule):
         return x.clamp(-1, 1)
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
-        index, labels, names = batch["index"].tolist(), batch["label"], self.hparams.class_names
-        images = draw(self.sample(fixed_noise(batch["index"], self.hparams.image_shape), labels))
-        asked = [names[label] if names else "" for label in labels.tolist()]
-        inputs = [*(f"sample {i}" for i in index), f"samples {index[0]} to {index[-1]}"]
-        return {"input": inputs, "prediction": [*asked, ""], "image": [*images, tile(images, len(names))]}
+        noise = fixed_noise(batch["index"], self.hparams.image_shape)
+        return rows(self.sample(noise, batch["label"]), batch, self.hparams.class_names)
 
 
 class Transformer(nn.Module):

@@ -17,10 +17,10 @@ from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardInde
 from torchvision.transforms.v2.functional import to_pil_image
 
 from .harness import UserError
+from .harness.masks import IGNORED
 from .harness.optim import adamw_warmup_cosine
 from .harness.scenes import read_image
 
-IGNORED = 255  # in a mask, a pixel of no class that counts; Pascal VOC's void
 # Hues a golden ratio of the circle apart, so that neighbours differ; class 0 is black.
 PALETTE = [0, 0, 0, *(round(255 * c) for i in range(255) for c in hsv_to_rgb(i * 0.618 % 1, 0.8, 1 - 0.2 * (i % 2)))]
 
@@ -68,7 +68,7 @@ class Model(LightningModule):
         self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
 
     def setup(self, stage: str) -> None:
-        if stage == "fit" and self.hparams.pretrained:
+        if stage == "fit" and self.hparams.pretrained and not self.trainer.ckpt_path:
             weights = True if self.hparams.encoder.startswith("tu-") else "imagenet"
             self.net.encoder.load_state_dict(create(self.hparams, weights).encoder.state_dict())
 

@@ -11,14 +11,14 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from .harness import Faults, UserError, loaders
-from .harness.base import decode, fetch_base, tokenizer_of
+from .harness.base import decode, fetch_base, text_size, tokenizer_of
 from .harness.streams import make_stream_loader
 from .harness.texts import (
     Documents,
     Prompts,
     Stream,
-    cut,
     encode,
+    hold_out,
     list_files,
     note_documents,
     read,
@@ -96,19 +96,18 @@ class DataModule(LightningDataModule):
     def vocab_size(self) -> int:
         return json.loads(self.base_config)["vocab_size"] if self.hparams.base else self.hparams.vocab_size
 
-    @cached_property
-    def bytes_per_token(self) -> float:
-        if not self.hparams.base:
-            return self.hparams.bytes_per_token
-        tokens = [window["tokens"][1:].tolist() for window in self.windows["val"]]
-        return sum(len(decode(ids, -1, self.tokenizer).encode()) for ids in tokens) / sum(map(len, tokens))
-
     def encode(self, text: str) -> np.ndarray:
         """The tokens of a document, the one that ends it last."""
         if not self.hparams.base:
             return encode(text)
         ids = tokenizer_of(self.tokenizer).encode(text, add_special_tokens=False).ids
         return np.array([*ids, json.loads(self.base_config)["eos_token_id"]], np.uint32)
+
+    def count_bytes(self, tokens: np.ndarray) -> int:
+        """How much text the tokens of a window stand for after its first, which is not predicted."""
+        if not self.hparams.base:
+            return round((len(tokens) - 1) * self.hparams.bytes_per_token)
+        return text_size(tokens, self.tokenizer) - text_size(tokens[:1], self.tokenizer)
 
     @cached_property
     def windows(self) -> dict[str, Any]:
@@ -128,11 +127,11 @@ class DataModule(LightningDataModule):
         if "train" not in splits:
             raise UserError(f"{hp.hub or hp.path or stdlib}: no such file or folder, or no text in it; set data.path")
         for name in sorted({"val", "test"} - splits.keys()):
-            splits["train"], splits[name] = cut(splits["train"], hp[f"{name}_fraction"], hp.split_seed)
+            splits["train"], splits[name] = hold_out(splits["train"], hp[f"{name}_fraction"], hp.split_seed)
         windows = {}
         for name, documents in splits.items():
             with faults:
-                windows[name] = Windows(name, documents, hp.context, self.vocab_size)
+                windows[name] = Windows(name, documents, self)
         faults.refuse()
         return windows
 
@@ -143,10 +142,8 @@ class DataModule(LightningDataModule):
             raise UserError(
                 f"data.stream=true takes a folder with val, test, and other files; data.path={path} is none"
             )
-        held = {
-            name: Windows(name, docs["train"], self.hparams.context, self.vocab_size) for name, docs in found.items()
-        }
-        return {"train": Stream(files, self.hparams.context, self.encode), **held}
+        held = {name: Windows(name, documents["train"], self) for name, documents in found.items()}
+        return {"train": Stream(files, self.hparams.context, self.encode, self.count_bytes), **held}
 
     def prepare_data(self) -> None:
         """Read and check everything, so that a mistake shows before training, not in its midst."""
@@ -176,13 +173,14 @@ class DataModule(LightningDataModule):
 class Windows(list):
     """The documents of a split end to end, in windows that predict each token once, but the first.
 
-    A window is a dict of `tokens` (context + 1,), and `input`: the document it starts in, and at which token.
+    What fills no last window is left out. A window is a dict of `tokens` (context + 1,); `bytes`, of the text that all
+    but its first stand for; and `input`: the document it starts in, and at which token.
     """
 
     in_memory = True
 
-    def __init__(self, split: str, documents: Documents, context: int, vocab_size: int) -> None:
-        names, texts = zip(*documents)
+    def __init__(self, split: str, documents: Documents, data: DataModule) -> None:
+        (names, texts), context = zip(*documents), data.context
         if len(kinds := {str(text.dtype) for text in texts}) > 1:
             raise UserError(
                 f"{split} mixes token ids of {' and '.join(sorted(kinds))}: one kind alone; convert the others"
@@ -190,10 +188,13 @@ class Windows(list):
         tokens = texts[0] if len(texts) == 1 else np.concatenate(texts, dtype=texts[0].dtype, casting="no")
         if not 0 < context < len(tokens):
             raise UserError(f"set data.context={context} from 1 to below {split}'s {len(tokens)} tokens, or add text")
-        if tokens.dtype.kind != "u" or tokens.max() >= vocab_size:
+        if tokens.dtype.kind != "u" or tokens.max() >= data.vocab_size:
             found = f"{names[0]} has {tokens.dtype} up to {tokens.max()}"
-            raise UserError(f"{found}: token ids are unsigned and below data.vocab_size={vocab_size}; correct the two")
+            raise UserError(
+                f"{found}: token ids are unsigned and below data.vocab_size={data.vocab_size}; correct the two"
+            )
         starts = np.cumsum([0, *map(len, texts)])
         for i in range(0, len(tokens) - context, context):
             which = np.searchsorted(starts, i, side="right") - 1
-            self.append({"tokens": tokens[i : i + context + 1], "input": f"{names[which]}:{i - starts[which]}"})
+            window, place = tokens[i : i + context + 1], f"{names[which]}:{i - starts[which]}"
+            self.append({"tokens": window, "bytes": data.count_bytes(window), "input": place})

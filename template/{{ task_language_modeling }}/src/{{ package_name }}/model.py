@@ -20,8 +20,7 @@ class Model(LightningModule):
     """Cross-entropy on the next token.
 
     Args:
-        vocab_size: filled in from the data, as are the next four.
-        bytes_per_token: for bits per byte, which compare across tokenizers.
+        vocab_size: filled in from the data, as are the next three.
         context: tokens that `predict` looks back on.
         base_config: the base model's configuration, as JSON; without it, `depth`, `dim` and `heads` make a network.
         tokenizer: its tokenizer, as JSON; none for bytes.
@@ -47,7 +46,6 @@ class Model(LightningModule):
     def __init__(
         self,
         vocab_size: int,
-        bytes_per_token: float,
         context: int = 128,
         base_config: str = "",
         tokenizer: str = "",
@@ -105,9 +103,12 @@ class Model(LightningModule):
         self.step(batch, "test")
 
     def step(self, batch: dict, split: str) -> Tensor:
-        nats, bits = self.losses(batch["tokens"])
-        self.log(f"{split}/loss", nats.mean(), prog_bar=True, sync_dist=split != "train", batch_size=len(nats))
-        self.log(f"{split}/bits_per_byte", bits.mean(), sync_dist=split != "train", batch_size=len(nats))
+        nats, held = self.losses(batch["tokens"]), split != "train"
+        size = batch["bytes"].sum().clamp(min=1)  # a batch of ends alone has none
+        bits_per_byte = nats.mean() / math.log(2) * batch["tokens"][:, 1:].numel() / size
+        self.log(f"{split}/loss", nats.mean(), prog_bar=True, sync_dist=held, batch_size=len(nats))
+        # A mean that weighs by bytes is all bits over all bytes; a step of training has none, nor waits for the GPU.
+        self.log(f"{split}/bits_per_byte", bits_per_byte, sync_dist=held, batch_size=int(size) if held else 1)
         return nats.mean()
 
     def on_train_batch_end(self, outputs: Any, batch: dict, batch_idx: int) -> None:
@@ -140,11 +141,10 @@ class Model(LightningModule):
             added = torch.cat([added, new])
         return decode(added[len(tokens) :].tolist(), self.end, hp.tokenizer)
 
-    def losses(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Nats per token (B,) and bits per byte (B,) of windows (B, T + 1), of which the last T are predicted."""
+    def losses(self, tokens: Tensor) -> Tensor:
+        """Nats per token (B,) of windows (B, T + 1), of which the last T are predicted."""
         logits = self(tokens[:, :-1].long()).float().transpose(1, 2)  # (B, T, V) -> (B, V, T)
-        nats = F.cross_entropy(logits, tokens[:, 1:].long(), reduction="none").mean(dim=1)
-        return nats, nats / math.log(2) / self.hparams.bytes_per_token
+        return F.cross_entropy(logits, tokens[:, 1:].long(), reduction="none").mean(dim=1)
 
 
 class Transformer(nn.Module):

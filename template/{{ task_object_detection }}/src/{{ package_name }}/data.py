@@ -30,7 +30,7 @@ class DataModule(LightningDataModule):
         split_seed: of the cuts, which keep the shares of each image's rarest class.
         folds: with more than 0, `test` is one of so many equal parts, for cross-validation.
         fold: which one, from 0.
-        augment: strength, from 0; at 1, shifts and zooms by 10 %, either way.
+        augment: strength, up to 9; at 1, shifts and zooms by 10 %, either way.
         flip: mirror left and right half of the time, as part of the augmentation.
         num_workers: loader processes; default: to fit data and machine.
 
@@ -120,7 +120,7 @@ class BoxedImages(Dataset):
     """
 
     def __init__(self, samples: list[Any], hp: Any, augment: float = 0, keep: bool = False) -> None:
-        self.samples, self.keep, a = samples, keep, augment / 10
+        self.samples, self.keep, a = samples, keep, min(9, augment) / 10
         self.in_memory = not isinstance(samples[0].image, str)
         vary = [v2.RandomAffine([0, 0], (a, a), (1 - a, 1 + a), interpolation=2), v2.ClampBoundingBoxes()]
         vary += [v2.RandomHorizontalFlip(hp.flip / 2), v2.SanitizeBoundingBoxes(min_size=2)]

@@ -66,7 +66,7 @@ class Model(LightningModule):
 
     def setup(self, stage: str) -> None:
         name, own = self.hparams.detector, self.net.state_dict()
-        if stage == "fit" and self.hparams.pretrained:
+        if stage == "fit" and self.hparams.pretrained and not self.trainer.ckpt_path:
             try:
                 there = models.get_model_weights(name)["DEFAULT"].get_state_dict(progress=False)
             except Exception as error:  # offline, or none are published, as for `fcos`

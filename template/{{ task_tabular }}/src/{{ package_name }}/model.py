@@ -87,7 +87,8 @@ class Model(LightningModule):
                 metrics.update(outputs.softmax(dim=-1), target)
             else:  # in the target's unit; its mean makes no difference to these metrics
                 std = self.hparams.target_scale[1]
-                metrics.update(outputs * std, target * std)
+                metrics.set_dtype(torch.float32)  # bf16-true has made their sums bf16
+                metrics.update(outputs.float() * std, target.float() * std)
             self.log_dict(metrics, batch_size=len(target))
         return loss
 

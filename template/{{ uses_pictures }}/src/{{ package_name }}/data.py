@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .harness import Faults, cut, note_imbalance, note_leaks
 from .harness.loaders import make_loader
-from .harness.pictures import find, read_folder, read_image, to_pixels
+from .harness.pictures import list_images, read_folder, read_image, to_pixels
 
 
 class DataModule(LightningDataModule):
@@ -78,7 +78,7 @@ class DataModule(LightningDataModule):
         """
         hp, faults, contents = self.hparams, Faults(), {}
         splits, self.names = read_folder(Path(hp.path), faults) if hp.path else read_digits(self.image_shape)
-        for path in find(Path(hp.path)) if hp.path else []:
+        for path in list_images(Path(hp.path)) if hp.path else []:
             with faults:
                 contents[path] = hash(read_image(path, self.image_shape).tobytes())
         images, labels = splits["train"]
@@ -93,7 +93,11 @@ class DataModule(LightningDataModule):
         return splits
 
     def pictures(self, split: str) -> "Pictures":
-        return Pictures(*self.splits[split], self.image_shape, self.hparams.flip and split == "train")
+        images, labels = self.splits[split]
+        order = np.arange(len(labels))
+        if split != "train":  # not shuffled later: here it is, so that the first batches are a fair sample of the split
+            np.random.default_rng(self.hparams.split_seed).shuffle(order)
+        return Pictures(images, labels, self.image_shape, self.hparams.flip and split == "train", order)
 
     def train_dataloader(self) -> DataLoader:
         return make_loader(self.pictures("train"), self, train=True)
@@ -111,14 +115,15 @@ class DataModule(LightningDataModule):
 class Pictures(Dataset):
     """Batches of `image` (B, C, H, W) with values from -1 to 1, `label` (B,), `index` (B,) in the split, and `name`."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, shape: list[int], flip: bool) -> None:
-        self.images, self.labels, self.shape, self.flip = images, labels, shape, flip
+    def __init__(self, images: np.ndarray, labels: np.ndarray, shape: list[int], flip: bool, order: np.ndarray) -> None:
+        self.images, self.labels, self.shape, self.flip, self.order = images, labels, shape, flip, order
         self.in_memory = images.ndim > 1
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitems__(self, indices: list[int]) -> dict:
+    def __getitems__(self, places: list[int]) -> dict:
+        indices = self.order[places]
         pixels = self.images[indices]
         names = [str(index) for index in indices] if self.in_memory else pixels.tolist()
         if not self.in_memory:
@@ -127,7 +132,7 @@ class Pictures(Dataset):
         if self.flip:
             mirrored = torch.rand(len(indices)).lt(0.5).view(-1, 1, 1, 1)
             images = torch.where(mirrored, images.flip(-1), images)
-        label, index = torch.from_numpy(self.labels[indices]), torch.tensor(indices)
+        label, index = torch.from_numpy(self.labels[indices]), torch.from_numpy(indices)
         return {"image": images, "label": label, "index": index, "name": names}
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer
@@ -74,3 +75,8 @@ def decode(tokens: list[int], end: int, tokenizer: str) -> str:
     """The text of tokens up to the end of a document; without a tokenizer they are bytes."""
     tokens = tokens[: tokens.index(end)] if end in tokens else tokens
     return tokenizer_of(tokenizer).decode(tokens) if tokenizer else bytes(tokens).decode(errors="replace")
+
+
+def text_size(tokens: np.ndarray, tokenizer: str) -> int:
+    """Bytes of their text in UTF-8, where a part of a character, at an end, counts three: U+FFFD stands for it."""
+    return len(decode(tokens.tolist(), -1, tokenizer).encode())

@@ -40,7 +40,8 @@ class StreamLoader(Loader):
 
     def __iter__(self) -> Any:
         self.dataset.locate()
-        yield from super().__iter__()
+        self._iterator = self._get_iterator()  # where the Trainer looks for workers to end when all ends with an error
+        yield from self._iterator
 
 
 class AddressedStream(IterableDataset):

@@ -4,6 +4,7 @@
 import json
 from collections.abc import Callable, Iterator
 from glob import glob
+from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -82,15 +83,25 @@ def read_tokens(file: Path) -> np.ndarray:
         tokens = np.load(file, mmap_mode="c")
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{file}: it cannot be read; write it by numpy.save, or take it out") from error
-    if getattr(tokens, "ndim", 0) != 1 or tokens.dtype.kind != "u":
+    if getattr(tokens, "ndim", 0) != 1 or tokens.dtype.kind not in "iu":
         found = f"{getattr(tokens, 'dtype', type(tokens).__name__)} of shape {getattr(tokens, 'shape', '()')}"
         raise UserError(f"{file}: token ids are one row of unsigned integers, not {found}; convert them")
+    if tokens.dtype.kind == "i":
+        raise UserError(
+            f"{file} has {tokens.dtype} up to {tokens.max(initial=0)}: token ids are unsigned; convert them"
+        )
     return tokens
 
 
 def read_hub(name: str, encode: Callable[[str], np.ndarray] = encode) -> dict[str, Documents]:
-    """Needs the extra `hub`, and the network unless the dataset is cached or a local folder."""
-    faults, splits = Faults(), fetch_rows(name)
+    """The rows of `train`, `val` and `test`, where there are any; other splits, such as `unsupervised`, are left out.
+
+    Needs the extra `hub`, and the network unless the dataset is cached or a local folder.
+    """
+    faults, there = Faults(), fetch_rows(name)
+    splits = {split: there[split] for split in ("train", "val", "test") if len(there.get(split, ()))}
+    if "train" not in splits:
+        raise UserError(f"data.hub={name} has no rows in a split train; it has {', '.join(there)}: choose another")
     found: dict[str, Documents] = {split: [] for split in splits}
     for split, rows in splits.items():
         if "text" not in rows.column_names:
@@ -106,7 +117,7 @@ def read_hub(name: str, encode: Callable[[str], np.ndarray] = encode) -> dict[st
     return found
 
 
-def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Documents]:
+def hold_out(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Documents]:
     """What remains of a split, and a share of its documents taken from it; of a single one, the end."""
     if not 0 < fraction < 1:
         raise UserError(f"data.val_fraction and data.test_fraction are between 0 and 1, not {fraction}")
@@ -118,10 +129,14 @@ def cut(documents: Documents, fraction: float, seed: int) -> tuple[Documents, Do
     return documents[count:], documents[:count]
 
 
+cut = hold_out  # its name in 0.4.0, by which data.py of then imports it
+
+
 def note_documents(splits: dict[str, Documents]) -> None:
     """Say it when a document is in two splits, or one is most of the text."""
-    contents = {split: {n: t.tobytes() for n, t in found if len(t) > 1} for split, found in splits.items()}
-    note_leaks(contents)
+    # The hash reads a token file where it is mapped, which may be larger than memory.
+    hashes = {split: {n: blake2b(t.data).digest() for n, t in found if len(t) > 1} for split, found in splits.items()}
+    note_leaks(hashes)
     train = splits.get("train", [])
     total = sum(len(tokens) for _, tokens in train)
     name, longest = max(train, key=lambda document: len(document[1]), default=("", []))
@@ -152,8 +167,8 @@ class Prompts(list):
 class Stream:
     """Windows like those of `Windows`, over files that are read one at a time, again and again."""
 
-    def __init__(self, files: list[Path], context: int, encode: Any) -> None:
-        self.files, self.context, self.encode = files, context, encode
+    def __init__(self, files: list[Path], context: int, encode: Any, count_bytes: Any) -> None:
+        self.files, self.context, self.encode, self.count_bytes = files, context, encode, count_bytes
 
     def stream(self, seed: int) -> Iterator[dict]:
         for turn in count():
@@ -162,5 +177,6 @@ class Stream:
                 rest = np.concatenate([rest, tokens]) if len(rest) else tokens
                 starts = range(0, len(rest) - self.context, self.context)
                 for i in starts:
-                    yield {"tokens": rest[i : i + self.context + 1], "input": name}
+                    window = rest[i : i + self.context + 1]
+                    yield {"tokens": window, "bytes": self.count_bytes(window), "input": name}
                 rest = rest[len(starts) * self.context :]

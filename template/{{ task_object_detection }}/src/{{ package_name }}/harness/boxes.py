@@ -38,6 +38,8 @@ def read_coco(root: Path, faults: Faults) -> tuple[dict[str, list[Any]], list[st
     given = [name for name in ("train", "val", "test") if (root / f"{name}.json").is_file()]
     splits: dict[str, list[Any]] = {"train": []}
     names: list[str] = []
+    if given and "train" not in given:
+        faults.append(f"{root / given[0]}.json: train.json is missing beside it; rename annotations.json")
     for split in given if "train" in given else ["annotations"]:
         with faults:
             samples, names = read_split(root / f"{split}.json", names, faults)

@@ -13,7 +13,7 @@ from . import Faults, UserError
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
-def find(root: Path) -> list[str]:
+def list_images(root: Path) -> list[str]:
     """What is named like an image in the folder and below, but for what is hidden."""
     names = sorted(glob("**/*", root_dir=root, recursive=True))
     return [str(root / name) for name in names if name.lower().endswith(SUFFIXES)]
@@ -28,7 +28,7 @@ def read_folder(root: Path, faults: Faults) -> tuple[dict[str, tuple[np.ndarray,
     train = root / "train" if splits else root
     names = sorted(f.name for f in train.glob("[!.]*/") if f.is_dir() and not f.name.lower().endswith(SUFFIXES))
     found: dict[str, Any] = {split: ([], []) for split in splits or ["train"]}
-    for path in find(root):
+    for path in list_images(root):
         split, *inner = Path(path).relative_to(root).parts if splits else ("train", *Path(path).relative_to(root).parts)
         folder = root / split if splits else root
         if split not in found:

@@ -17,14 +17,15 @@ from torchmetrics.utilities import dim_zero_cat
 def follow(mean: nn.Module, net: nn.Module, decay: float, trainer: Any) -> None:
     """Move averaged weights towards those of a network that has made an optimizer step.
 
-    The average keeps `decay` of itself, and less in the first steps, since it starts at weights that know nothing.
+    The average keeps `decay` of itself, and less in the first steps, since it starts at weights that know nothing. In
+    numbers too coarse for so small a move, those of bf16 where `decay` is over 0.992, it is the last weights.
     """
     share = 1 - min(decay, (1 + trainer.global_step) / (10 + trainer.global_step))
     # fsdp cuts all weights as one, so that a device's parts of the two need not be the same.
     sharded = isinstance(trainer.model, FullyShardedDataParallel)
     with FullyShardedDataParallel.summon_full_params(trainer.model) if sharded else nullcontext():
         for weight, new in zip(mean.parameters(), net.parameters()):
-            # An average whose moves are less than the numbers can tell apart, as in bf16, would stand still.
+            # An average whose moves are less than the numbers can tell apart would stand still.
             exact = torch.finfo(weight.dtype).eps < 1 - decay
             weight.lerp_(new, share if exact else 1.0)
 
@@ -39,7 +40,8 @@ class KernelDistance(Metric):
     """The maximum mean discrepancy of pixels (jmlr.org/papers/v13/gretton12a): 0 for samples that are like the images.
 
     The kernel is `exp(-8 d^2 / m)` of a distance d, where m is the mean d^2 of two images; it sees details that a mean
-    and covariance do not have. The estimate of the square is without bias, and what chance makes negative is 0.
+    and covariance do not have. The estimate of the square is without bias, and what chance makes negative is 0. Time
+    and memory grow with the square of the images: `sample_batches` of the models is how many batches there are of them.
     """
 
     higher_is_better, full_state_update = False, False
@@ -83,3 +85,11 @@ def tile(images: list[Image.Image], classes: int = 0, gap: int = 4) -> Image.Ima
     for i, image in enumerate(images):
         grid.paste(image, (gap + i % columns * width, gap + i // columns * height))
     return grid
+
+
+def rows(made: Tensor, batch: dict, class_names: list[str]) -> dict:
+    """What `predict_step` returns of samples (B, C, H, W): a row for each, by number and class, and a grid of all."""
+    index, images = batch["index"].tolist(), draw(made)
+    asked = [class_names[label] if class_names else "" for label in batch["label"].tolist()]
+    inputs = [*(f"sample {i}" for i in index), f"samples {index[0]} to {index[-1]}"]
+    return {"input": inputs, "prediction": [*asked, ""], "image": [*images, tile(images, len(class_names))]}

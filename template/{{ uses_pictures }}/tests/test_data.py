@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 PACKAGE = next((Path(__file__).parents[1] / "src").glob("*/model.py")).parent.name
 DataModule = importlib.import_module(f"{PACKAGE}.data").DataModule
 UserError = importlib.import_module(f"{PACKAGE}.harness").UserError
-samples = importlib.import_module(f"{PACKAGE}.harness.samples")
+read_image = importlib.import_module(f"{PACKAGE}.harness.pictures").read_image
 
 
 def picture(seed: str, size: tuple[int, int] = (12, 20)) -> Image.Image:
@@ -46,6 +47,15 @@ def test_splits_are_apart_and_repeat() -> None:
     assert tested == {image.tobytes() for images, _ in first.values() for image in images}
 
 
+def test_digits_fill_the_range() -> None:
+    """The digits come as they were scanned: from -1 to 1 in steps of an eighth; larger, resized."""
+    batch = batch_of(DataModule(), "train")
+    assert batch["image"].shape == (64, 1, 8, 8)
+    assert (batch["image"].min(), batch["image"].max()) == (-1, 1)
+    assert (batch["image"] * 8 - (batch["image"] * 8).round()).abs().max() < 0.1
+    assert batch_of(DataModule(image_size=16, channels=3), "val")["image"].shape == (64, 3, 16, 16)
+
+
 def test_folder_of_classes(folder: Path) -> None:
     """CLASS/*.png gives a class for each folder, and images of the size asked for; hidden files are left alone."""
     (folder / "red" / ".hidden.png").touch()
@@ -54,6 +64,7 @@ def test_folder_of_classes(folder: Path) -> None:
     assert (data.class_names, data.image_shape, batch["image"].shape) == (["blue", "red"], [3, 8, 8], (4, 3, 8, 8))
     assert -1 <= batch["image"].min() <= batch["image"].max() <= 1
     assert [Path(name).parent.name for name in batch["name"]] == [data.class_names[i] for i in batch["label"]]
+    assert DataModule(path=str(folder)).image_shape == [3, 32, 32]
 
 
 def test_folder_without_classes(folder: Path) -> None:
@@ -73,6 +84,47 @@ def test_folder_with_splits(tmp_path: Path) -> None:
         picture(name).save(tmp_path / name / "0.png")
     splits = DataModule(path=str(tmp_path), image_size=8).splits
     assert {name: labels.tolist() for name, (_, labels) in splits.items()} == {"train": [0, 1], "val": [1], "test": [0]}
+
+
+def test_only_training_images_are_mirrored(folder: Path) -> None:
+    """`flip` mirrors some of the training images, and none of the others."""
+    data = DataModule(path=str(folder), image_size=8, flip=True)
+    train, val = data.pictures("train"), data.pictures("val")
+    torch.manual_seed(0)
+    views = torch.stack([train.__getitems__([0])["image"] for _ in range(20)])
+    assert len(views.unique(dim=0)) == 2
+    assert torch.equal(views[0], views[1:][(views[1:] != views[0]).flatten(1).any(dim=1)][0].flip(-1))
+    assert torch.equal(val.__getitems__([0])["image"], val.__getitems__([0])["image"])
+
+
+def test_transparent_is_white(tmp_path: Path) -> None:
+    """What shines through is taken for white, whatever colour is hidden there; the centre square is kept."""
+    image = Image.new("RGBA", (16, 8), (200, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (4, 0, 8, 8))
+    image.save(tmp_path / "half.png")
+    pixels = read_image(str(tmp_path / "half.png"), [1, 8, 8])
+    assert pixels[0, 0].tolist() == [0, 0, 0, 0, 255, 255, 255, 255]
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_first_images_are_a_fair_sample(tmp_path: Path, split: str) -> None:
+    """Val and test, also those of folders, have all classes from the start, each row with its index, in one order."""
+    for name in (f"{part}/{kind}" for part in ("train", "val", "test") for kind in ("red", "blue")):
+        (tmp_path / name).mkdir(parents=True)
+        for i in range(10):
+            picture(f"{name}{i}").save(tmp_path / name / f"{i}.png")
+    first, again, other = (
+        DataModule(path=str(tmp_path), image_size=8, batch_size=8, num_workers=0, split_seed=seed) for seed in (0, 0, 1)
+    )
+    batches = list(getattr(first, f"{split}_dataloader")())
+    paths, labels = first.splits[split]
+    assert set(batches[0]["label"].tolist()) == {0, 1}
+    index = torch.cat([batch["index"] for batch in batches])
+    assert index.sort().values.tolist() == list(range(20))
+    assert [name for batch in batches for name in batch["name"]] == paths[index].tolist()
+    assert torch.cat([batch["label"] for batch in batches]).tolist() == labels[index].tolist()
+    assert torch.equal(batches[0]["index"], batch_of(again, split)["index"])
+    assert not torch.equal(batches[0]["index"], batch_of(other, split)["index"])
 
 
 @pytest.mark.parametrize(
