@@ -170,3 +170,17 @@ def test_process_shows_no_traceback(projects: dict[str, Project], tmp_path: Path
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert ".png is no readable image" in ended.stderr.splitlines()[-1]
+
+
+def test_fault_in_a_stream_ends_the_run(projects: dict[str, Project], tmp_path: Path) -> None:
+    """A file that a worker cannot read, in the midst of training, ends the command: nothing waits for the worker."""
+    for split in ("train", "val", "test"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "1.txt").write_text("a line of text\n" * 500)
+    (tmp_path / "train" / "2.txt").write_bytes(b"\xff\xfe")
+    options = ["--data.path", str(tmp_path), "--data.stream=true", "--data.context=32", "--data.batch_size=2"]
+    options += ["--model.depth=1", "--model.dim=16", "--trainer.limit_val_batches=1"]
+    ended = projects["language_modeling"].process("fit", *options, timeout=60)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "2.txt, byte 0: text is in UTF-8" in ended.stderr.splitlines()[-1]

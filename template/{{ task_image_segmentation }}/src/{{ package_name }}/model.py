@@ -49,7 +49,7 @@ class Model(LightningModule):
         encoder: str = "tu-resnet10t",
         depth: int = 4,
         pretrained: bool = False,
-        lr: float = 4e-3,
+        lr: float = 2e-3,
         weight_decay: float = 0.05,
         warmup_steps: int = 100,
         compile: bool = False,
