@@ -84,7 +84,7 @@ class DataModule(LightningDataModule):
         return self.names if self.splits else []
 
     def setup(self, stage: str) -> None:
-        hp, a = self.hparams, min(9, self.hparams.augment) / 10
+        hp, a = self.hparams, self.hparams.augment / max(10, self.hparams.augment + 1)
         fit = [v2.Resize(hp.image_size), v2.CenterCrop(hp.image_size), v2.ToImage(), v2.ToDtype(torch.float32, True)]
         vary = [v2.RandomAffine(100 * a, (a, a), (1 - a, 1 + a), interpolation=2), v2.RandomHorizontalFlip(hp.flip / 2)]
         plain = v2.Compose(fit)
@@ -171,7 +171,7 @@ def read_hub(name: str) -> tuple[Splits, list[str]]:
         names = hub["train"].features["label"].names
     except Exception as error:  # not installed, offline, misspelt, private, other columns
         raise UserError(f"data.hub={name} cannot be used: {error}".replace("\n", " ")) from error
-    return {split.replace("validation", "val"): (rows, list(rows["label"])) for split, rows in hub.items()}, names
+    return {str(k).replace("validation", "val"): (rows, list(rows["label"])) for k, rows in hub.items()}, names
 
 
 def content(path: str) -> bytes:
