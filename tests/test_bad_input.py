@@ -119,9 +119,10 @@ def test_values_that_make_no_sense(args: list[str], words: str, refused: Callabl
 
 
 def test_divergence_is_no_success(projects: dict[str, Project]) -> None:
-    """A training whose loss is not finite ends with one line and a non-zero exit."""
-    said = projects["tabular"].run("fit", "--run", "diverged", "--model.lr=1e30", "--trainer.max_epochs=3")
-    assert "training diverged" in str(said)
+    """A training whose loss is not finite ends with one line and a non-zero exit, however often it is asked for."""
+    for _ in range(2):
+        said = projects["tabular"].run("fit", "--run", "diverged", "--model.lr=1e30", "--trainer.max_epochs=3")
+        assert "training diverged" in str(said)
 
 
 @pytest.mark.parametrize("name", ["..", "", "a/b", "a b", "$HOME", "x" * 101])

@@ -42,12 +42,12 @@ def test_lines_are_counted_as_said() -> None:
 
 
 def test_default_project_is_small(render: Any, tmp_path: Path) -> None:
-    """At most 30 files, 8 files with code and 796 lines of it."""
+    """At most 30 files, 8 files with code and 807 lines of it."""
     folder = render(tmp_path / "project")
     sources = files(folder / "src", "*.py")
     assert len(files(folder)) <= 30
     assert sum(code_lines(path.read_text()) > 0 for path in sources) <= 8
-    assert sum(code_lines(path.read_text()) for path in sources) <= 796
+    assert sum(code_lines(path.read_text()) for path in sources) <= 807
 
 
 def test_tasks_are_small(template: Path) -> None:
@@ -59,11 +59,11 @@ def test_tasks_are_small(template: Path) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_full_project_is_small(task: str, render: Any, tmp_path: Path) -> None:
-    """With every option on: at most 45 files and 1300 lines of code; no file over 200 lines, no function over 40."""
+    """With every option on: at most 45 files and 1320 lines of code; no file over 200 lines, no function over 40."""
     folder = render(tmp_path / "project", task=task, **EVERYTHING)
     sources = files(folder / "src", "*.py")
     assert len(files(folder)) <= 45
-    assert sum(code_lines(path.read_text()) for path in sources) <= 1300
+    assert sum(code_lines(path.read_text()) for path in sources) <= 1320
     for path in [*sources, *files(folder / "tests", "*.py")]:
         text = path.read_text()
         assert len(text.splitlines()) <= 200, path

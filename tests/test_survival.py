@@ -290,6 +290,20 @@ def test_folder_that_cannot_be_written(project: Project, tmp_path: Path) -> None
     assert "Traceback" not in ended.stderr
 
 
+def test_end_that_was_cut_off(project: Project) -> None:
+    """Killed when all was trained, before the last files were there: the same command writes what they would have."""
+    assert fit(project, "ended", *SMALL["tabular"]).returncode == 0
+    run = project.folder / "runs" / "ended"
+    project.fork("test", "--run", "ended")
+    before = told(run), project.result("ended")
+    (run / "checkpoints" / "last.ckpt").unlink()
+    (run / "fit.json").unlink()
+    (run / "fit.partial").write_text("{")
+    assert fit(project, "ended", *SMALL["tabular"]).returncode == 0
+    project.fork("test", "--run", "ended")
+    assert (told(run), project.result("ended")) == before
+
+
 def test_second_process_is_refused(project: Project) -> None:
     """While one process trains a run, another that is started on it says so and changes nothing."""
     lock = project.folder / "runs" / "busy" / ".lock"

@@ -10,6 +10,15 @@ from typing import Any, Self
 # The one process that speaks; SLURM's variables stay those of the job in what is started by hand in it.
 FIRST = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
+# The least that a number of this name can be, wherever it stands.
+LOWEST = dict.fromkeys(("batch_size", "image_size", "context", "dim", "width", "depth", "heads", "vocab_size"), 1)
+LOWEST |= dict.fromkeys(("accumulate_grad_batches", "max_length", "buckets", "new_tokens", "accumulate", "latent"), 1)
+LOWEST |= dict.fromkeys(("patch", "stride", "patch_size", "sampling_steps", "sample_every", "samples"), 1)
+LOWEST |= dict.fromkeys(("predict_plots", "sample_batches", "label_dropout", "ema_decay", "check"), 0)
+LOWEST |= dict.fromkeys(("num_workers", "lr", "weight_decay", "warmup_steps", "dropout", "blocks", "split_seed"), 0)
+LOWEST |= dict.fromkeys(("augment", "seed_everything", "ngrams", "folds", "fold"), 0)
+LOWEST |= {"val_fraction": 0, "test_fraction": 0, "bytes_per_token": 0.01}
+
 
 class UserError(ValueError):
     """Mistakes in the configuration or the data; the command line shows them without a traceback.
@@ -60,7 +69,7 @@ def cut(labels: Sequence[Hashable], given: Collection[str], hp: Any) -> dict[str
     """
     import numpy as np
 
-    if hp.folds and not 0 <= hp.fold < hp.folds <= len(labels):
+    if (hp.folds or hp.fold) and not (0 <= hp.fold < hp.folds <= len(labels) and hp.folds > 1):
         raise UserError(f"data.fold={hp.fold} of data.folds={hp.folds}: folds are at least 2, and counted from 0")
     if hp.folds and "test" in given:
         raise UserError(f"data.folds={hp.folds} cuts a test split, and the data have one: leave one of them out")

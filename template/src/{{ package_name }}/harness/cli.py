@@ -21,7 +21,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ..data import DataModule
 from ..model import Model
-from . import FIRST, UserError
+from . import FIRST, LOWEST, UserError
 from .main import Plan, explain
 from .runs import Run, best_checkpoint, load, newest_checkpoint
 
@@ -33,13 +33,6 @@ CALLBACKS = {"checkpoint": ModelCheckpoint, "early_stopping": EarlyStopping, "lr
 PARAMETERS = signature(Model).parameters
 FACTS = [name for name in PARAMETERS if isinstance(getattr(DataModule, name, None), property | cached_property)]
 CHANGEABLE = ["_instantiator", "num_workers", "path", "hub", "predict_path", "compile"]  # while a run goes on
-# The least that a number of this name can be, wherever it stands.
-LOWEST = dict.fromkeys(("batch_size", "image_size", "context", "dim", "width", "depth", "heads", "vocab_size"), 1)
-LOWEST |= dict.fromkeys(("accumulate_grad_batches", "max_length", "buckets", "new_tokens", "accumulate", "latent"), 1)
-LOWEST |= dict.fromkeys(("patch", "stride", "patch_size", "sampling_steps", "sample_every", "samples"), 1)
-LOWEST |= dict.fromkeys(("predict_plots", "sample_batches", "label_dropout", "ema_decay", "check"), 0)
-LOWEST |= dict.fromkeys(("num_workers", "lr", "weight_decay", "warmup_steps", "dropout", "blocks", "split_seed"), 0)
-LOWEST |= dict.fromkeys(("augment", "seed_everything", "ngrams", "folds", "fold"), 0) | {"bytes_per_token": 0.01}
 STRICT: Any = {"exit_on_error": False, "allow_abbrev": False}
 
 
@@ -80,7 +73,8 @@ class CLI(LightningCLI):
         for key, value in vars(options.as_flat()).items():
             if value == "" and key in ("ckpt_path", "weights", "data.path", "data.hub", "data.predict_path"):
                 raise UserError(f"--{key} is empty: name a file or folder, or leave it out")
-            if isinstance(value, int | float) and value < (low := LOWEST.get(key.rpartition(".")[2], value)):
+            low = LOWEST.get(key.rpartition(".")[2])
+            if low is not None and isinstance(value, int | float) and not low <= value < float("inf"):
                 raise UserError(f"{key} is a number from {low}, not {value}")
         if fit and options.ckpt_path:
             raise UserError("fit goes on by --run NAME, or starts from --weights PATH; ckpt_path is for evaluation")
@@ -88,7 +82,7 @@ class CLI(LightningCLI):
             options.model.pretrained = False  # those would take the place of these
         self.checkpoint = {}
         if not fit:  # which leaves the training's records as they are
-            options.ckpt_path = options.ckpt_path or best_checkpoint(self.run_dir / "checkpoints/last.ckpt")
+            options.ckpt_path = options.ckpt_path or best_checkpoint(self.run_dir / "checkpoints")
             options.trainer.logger, self.checkpoint = False, load(options.ckpt_path)
         elif not self.plan.restart and not options.trainer.fast_dev_run:
             options.ckpt_path, self.checkpoint = newest_checkpoint(self.run_dir / "checkpoints")
@@ -148,18 +142,21 @@ class CLI(LightningCLI):
         self.model.load_state_dict(same, strict=False)
 
     def after_fit(self) -> None:
-        if bad := [name for name, value in self.trainer.callback_metrics.items() if not value.isfinite().all()]:
-            raise UserError(f"training diverged: {bad[0]} is not finite; lower model.lr, or see the README")
         self.after_test()
         if self.trainer.is_global_zero and (best := getattr(self.trainer.checkpoint_callback, "best_model_path", "")):
             print(f"run   {self.run_dir}\nbest  {Path(best).name}")
             print(f"next  {self.parser.prog} test --run {self.run_dir.name}")
 
     def after_test(self) -> None:
+        metrics = self.trainer.callback_metrics or self.checkpoint.get("metrics", {})  # where nothing was left to do
+        bad = [name for name, value in metrics.items() if not abs(value) < float("inf")]
+        if bad and self.subcommand == "fit":
+            raise UserError(f"training diverged: {bad[0]} is not finite; lower model.lr, or see the README")
         if self.trainer.is_global_zero and self.run_dir.exists() and not self.trainer.fast_dev_run:
             path = (self.run_dir / str(self.subcommand)).with_suffix(".json")
-            path.write_text(json.dumps(self.trainer.callback_metrics, default=float, indent=2) + "\n")
-            print(f"saved to {path}")
+            partial = path.with_suffix(".partial")  # what is there is whole
+            partial.write_text(json.dumps(metrics, default=float, indent=2) + "\n")
+            print(f"saved to {partial.replace(path)}")
 
     after_validate = after_test
 
@@ -180,7 +177,9 @@ class Table(Callback):
     def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
         self.folder = self.run_dir / ("predictions" + f"-{trainer.global_rank}" * (trainer.world_size > 1))
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.file = self.folder.with_suffix(".csv").open("w", newline="")
+        self.file = self.folder.with_suffix(".partial").open(
+            "w", newline="", encoding="utf-8", errors="surrogateescape"
+        )
 
     def on_predict_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, *args: Any, **kwargs: Any) -> None:
         columns = [c.tolist() if isinstance(c, torch.Tensor) else map(self.keep, c) for c in outputs.values()]
@@ -196,4 +195,5 @@ class Table(Callback):
 
     def on_predict_end(self, trainer: Any, pl_module: Any) -> None:
         self.file.close()
-        print(f"saved to {self.file.name}" + f", with {self.images} images in {self.folder}" * bool(self.images))
+        table = Path(self.file.name).replace(self.folder.with_suffix(".csv"))
+        print(f"saved to {table}" + f", with {self.images} images in {self.folder}" * bool(self.images))

@@ -106,7 +106,7 @@ class AddressedSampler(DistributedSampler):  # a kind that Lightning does not re
         self.count = len(dataset)
         self.size = min(size, self.count - self.count % self.ranks)
         rest = self.count % self.size
-        self.rest = rest - rest % self.ranks if 2 * rest >= self.size else 0
+        self.rest = rest - rest % self.ranks if 2 * rest >= max(self.size, 3) else 0
 
     def __len__(self) -> int:
         return (self.count // self.size * self.size + self.rest) // self.ranks

@@ -79,7 +79,8 @@ def main() -> None:
     except UserError as error:  # a loader's worker puts a traceback before the message
         if "TRACEBACK" in os.environ:
             raise
-        said = str(error).split("UserError: ")[-1].strip().splitlines()
+        ours = [str(fault).replace("\n", "\\n") for fault in error.args]
+        said = str(error).split("UserError: ")[-1].splitlines() if "Original Traceback" in ours[0] else ours
         lines = [f"{len(said)} faults", *said] if len(said) > 1 else said
         sys.exit(f"{prog}: error: " + "\n  ".join(lines) if FIRST else 1)
     except Exception as error:
@@ -114,7 +115,7 @@ def compose(args: list[str], configs: Path) -> Plan:
         raise UserError(f"{error}; `--help` shows how it is used") from error
     if not re.fullmatch(r"\w[\w.=+-]{0,99}", "none" if known.run is None else known.run):
         raise UserError(f"--run {known.run!r}: a run's name is a folder's, of letters, digits and . _ = + -")
-    command = f"# fit {shlex.join([*(f'-c={name}' for name in known.config), *rest])}"
+    command = f"# fit {shlex.join([*(f'-c={name}' for name in known.config), *rest])}".replace("\n", " ")
     if args[0] == "fit" or {"-h", "--help"} & set(rest):
         run_dir = Path("runs") / (known.run or fresh_name(known.config))
         layers = [configs / "trainer.yaml", configs / "base.yaml"]

@@ -39,11 +39,12 @@ def load(path: str | Path) -> dict:
         raise UserError(f"{path} cannot be read: it is missing, cut short, or no checkpoint of fit") from error
 
 
-def best_checkpoint(last: Path) -> str:
-    """The best checkpoint by the record of the last one, or that itself."""
-    states = load(last).get("callbacks", {})
+def best_checkpoint(folder: Path) -> str:
+    """The best checkpoint by the record of the newest one, or that itself."""
+    last, found = newest_checkpoint(folder)
+    states = found.get("callbacks", {})
     names = [Path(states[key]["best_model_path"]).name for key in states if key.startswith("ModelCheckpoint")]
-    return str(next((last.with_name(name) for name in names if name and last.with_name(name).is_file()), last))
+    return next((str(folder / name) for name in names if name and (folder / name).is_file()), str(last or folder))
 
 
 def newest_checkpoint(folder: Path) -> tuple[str | None, dict]:
@@ -175,6 +176,7 @@ class Run(Callback):
         for logger in trainer.loggers:
             logger.save()
         # ModelCheckpoint saves within a validation, before its step is counted.
+        checkpoint["metrics"] = {name: float(value) for name, value in trainer.callback_metrics.items()}
         checkpoint["stepped"] = trainer.fit_loop.epoch_loop._batches_that_stepped + trainer.validating
 
 

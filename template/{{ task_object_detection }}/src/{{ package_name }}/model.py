@@ -8,14 +8,13 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision import models
 from torchvision.models import detection
 from torchvision.ops import FeaturePyramidNetwork
 
 from .harness import UserError
-from .harness.boxes import draw
+from .harness.boxes import draw, drop_empty, widen
 from .harness.optim import adamw_warmup_cosine
 
 NAMES = [name for name in models.list_models(module=detection) if not name.startswith(("mask", "keypoint"))]
@@ -84,7 +83,7 @@ class Model(LightningModule):
     def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
         """For each RGB image (3, H, W) with values from 0 to 1 its `boxes` (N, 4), x1, y1, x2, y2 in pixels,
         `scores` (N,) and `labels` (N,), from 1; in training, losses by name, for the targets' `boxes` and `labels`."""
-        return self.net(images, targets)
+        return drop_empty(self.net(images, targets))
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         return self.loss(batch, self.targets(batch), "train")
@@ -167,6 +166,8 @@ def build(hp: Any) -> Any:
         pyramid, head = Pyramid(body, hp.width), detection.fcos.FCOSHead(hp.width, 1, classes, num_convs=2)
     except Exception as error:  # timm has none of this name, or without such feature maps; 32 groups of channels
         raise UserError(f"model.backbone={hp.backbone}, model.width={hp.width}: {error}".splitlines()[0]) from error
+    # Distances end in a ReLU: from 0, where they would begin, half of them find no way up, and a side may be lost.
+    nn.init.ones_(head.regression_head.bbox_reg.bias)
     sizes = tuple((stride,) for stride in pyramid.strides)
     anchors = detection.anchor_utils.AnchorGenerator(sizes, ((1.0,),) * len(sizes))
     pixels: Any = timm.data.resolve_model_data_config(body)
@@ -194,7 +195,3 @@ def adapt(net: Any, hp: Any) -> Any:
     for part in wide:
         part.register_forward_pre_hook(lambda part, args: widen(args))
     return net
-
-
-def widen(values: Any) -> Any:
-    return tree_map_only(Tensor, lambda value: value.to(torch.promote_types(value.dtype, torch.float32)), values)

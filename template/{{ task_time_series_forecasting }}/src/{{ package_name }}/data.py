@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from .harness import Faults
 from .harness.loaders import make_loader
-from .harness.series import Series, measure, note_likeness, read_series, season_of
+from .harness.series import Series, check_dials, measure, note_likeness, read_series, refuse_unknown
 
 
 class DataModule(LightningDataModule):
@@ -71,11 +71,7 @@ class DataModule(LightningDataModule):
     def tables(self) -> tuple[list[Series], list[Series], str]:
         """The series to learn from, those of `predict_path`, and their frequency; all faults are raised at once."""
         hp, faults, new = self.hparams, Faults(), []
-        counts = {name: hp[name] for name in ("horizon", "train_stride", "season", "val_windows", "test_windows")}
-        faults += [f"data.{name} is a number from 1, not {n}" for name, n in counts.items() if n is not None and n < 1]
-        with faults:
-            season_of(hp.frequency or "h")
-        faults.refuse()
+        check_dials(hp)
         series, frequency = [] if hp.path else [measure(one, hp, "h") for one in make_series()], hp.frequency or "h"
         with faults:
             if hp.path:
@@ -111,6 +107,7 @@ class DataModule(LightningDataModule):
             seen = np.cumsum([0, *~np.isnan(one.values)])  # where all is missing, before or after, nothing is learnt
             train = train[(seen[train] > seen[train - hp.context]) & (seen[train + hp.horizon] > seen[train])]
             splits.append((train, np.arange(val, test, hp.horizon), np.arange(test, end, hp.horizon), [test]))
+        refuse_unknown(series, [*zip(*splits)], hp.horizon)
         names = ("train", "val", "test", "predict")
         windows = {name: Windows(series, origins, hp) for name, origins in zip(names, zip(*splits))}
         if new:

@@ -51,7 +51,7 @@ def read(
 
 def read_file(file: Path, encode: Callable[[str], np.ndarray] = encode) -> Documents:
     """Its documents, with their names; a UserError has a line for each of the `.jsonl` lines that are none."""
-    if file.suffix == ".npy":
+    if (kind := file.suffix.lower()) == ".npy":
         return [(str(file), read_tokens(file))]
     try:
         text = file.read_bytes().decode()
@@ -59,15 +59,15 @@ def read_file(file: Path, encode: Callable[[str], np.ndarray] = encode) -> Docum
         raise UserError(f"{file}: it cannot be read; correct it, or take it out") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{file}, byte {error.start}: text is in UTF-8; convert it, or take it out") from error
-    faults, documents = Faults(), []
-    lines = text.rstrip().split("\n") if file.suffix == ".jsonl" else [text]
+    faults, documents, rows = Faults(), [], kind == ".jsonl"
+    lines = text.rstrip().split("\n") if rows else [text]
     for number, line in enumerate(lines, start=1):
-        place, name = (f"{file}: line {number}", f"{file}:{number}") if file.suffix == ".jsonl" else (file, str(file))
+        place, name = (f"{file}: line {number}", f"{file}:{number}") if rows else (file, str(file))
         try:
-            row = json.loads(line) if file.suffix == ".jsonl" else {"text": line}
+            row = json.loads(line) if rows else {"text": line}
             if not isinstance(row, dict) or not isinstance(row.get("text"), str):
                 raise ValueError
-            if file.suffix == ".jsonl" and not row["text"].strip():
+            if rows and not row["text"].strip():
                 faults.append(f"{place}: its text is blank; write some, or take the line out")
             documents.append((name, encode(row["text"])))
         except UserError as error:
@@ -83,7 +83,7 @@ def read_tokens(file: Path) -> np.ndarray:
         tokens = np.load(file, mmap_mode="c")
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{file}: it cannot be read; write it by numpy.save, or take it out") from error
-    if getattr(tokens, "ndim", 0) != 1 or tokens.dtype.kind not in "iu":
+    if getattr(tokens, "ndim", 0) != 1 or tokens.dtype.kind not in "iu" or not tokens.dtype.isnative:
         found = f"{getattr(tokens, 'dtype', type(tokens).__name__)} of shape {getattr(tokens, 'shape', '()')}"
         raise UserError(f"{file}: token ids are one row of unsigned integers, not {found}; convert them")
     if tokens.dtype.kind == "i":
@@ -146,13 +146,22 @@ def note_documents(splits: dict[str, Documents]) -> None:
 
 def read_prompts(path: Path, encode: Callable[[str], np.ndarray] = encode) -> list[dict[str, Any]]:
     """The lines of a text file, or the documents of a `.jsonl` file."""
+    if path.suffix.lower() == ".npy":
+        raise UserError(f"data.predict_path={path}: prompts are lines of text, or .jsonl; token ids are none")
     documents = read_file(path, lambda text: np.frombuffer(text.encode(), np.uint8))
     texts = [(name, tokens.tobytes().decode()) for name, tokens in documents]
-    if path.suffix != ".jsonl":
+    if path.suffix.lower() != ".jsonl":
         texts = [(f"{path}:{i}", line) for i, line in enumerate(texts[0][1].splitlines(), start=1) if line.strip()]
     if not texts:
         raise UserError(f"data.predict_path={path} has no prompt: write one in each line")
-    return [{"input": name, "prompt": text, "tokens": encode(text)[:-1]} for name, text in texts]
+    faults, found = Faults(), []
+    for name, text in texts:
+        try:
+            found.append({"input": name, "prompt": text, "tokens": encode(text)[:-1]})
+        except UserError as error:
+            faults.append(f"{name}: {error}")
+    faults.refuse()
+    return found
 
 
 class Prompts(list):

@@ -6,7 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+from torchvision.ops import remove_small_boxes
 
 from . import FIRST, Faults, UserError
 from .scenes import content, read_image
@@ -107,11 +111,16 @@ def fault_of(entry: dict, samples: dict[Any, Sample], labels: dict[Any, int]) ->
         return f"no category has the id {entry['category_id']!r:.40}"
     if len(box) != 4 or not all(type(value) in (int, float) and abs(value) < 1e6 for value in box):
         return f"bbox is [x, y, width, height] in pixels, not {box!r:.60}"
-    if min(box[2:]) <= 0:
+    if min(box[2:]) < 0.01:
         return f"bbox {box} has no area"
     across, down = samples[entry["image_id"]].size
     if across and (min(box[:2]) < -1 or box[0] + box[2] > across + 1 or box[1] + box[3] > down + 1):
         return f"bbox {box} is not inside its image of {across} x {down} pixels"
+    if (
+        across
+        and min(min(across, box[0] + box[2]) - max(0, box[0]), min(down, box[1] + box[3]) - max(0, box[1])) < 0.01
+    ):
+        return f"bbox {box} has no area inside its image of {across} x {down} pixels"
     return ""
 
 
@@ -129,8 +138,23 @@ def look(sample: Any) -> str:
         size = read_image(sample.image).size
     except UserError as error:
         return f"{sample.where}: {error}"
+    if max(size) > 16 * min(size):
+        return f"{sample.where}: {sample.image} is {size[0]} x {size[1]} pixels: crop it to 16 by 1, or less"
     differs = f"{sample.where}: width and height are {sample.size}, those of {sample.image} {size}; correct them"
     return differs if sample.size not in ((0, 0), size) else ""
+
+
+def drop_empty(found: Any) -> Any:
+    """Without the boxes of no area: what is found in a batch's padding is cut off at the edge of its image."""
+    if isinstance(found, dict):  # losses
+        return found
+    kept = [remove_small_boxes(one["boxes"], 1e-3) for one in found]
+    return [{name: values[rows] for name, values in one.items()} for one, rows in zip(found, kept)]
+
+
+def widen(values: Any) -> Any:
+    """All tensors in single precision at least."""
+    return tree_map_only(Tensor, lambda value: value.to(torch.promote_types(value.dtype, torch.float32)), values)
 
 
 def draw(picture: Image.Image, rows: list[dict], class_names: list[str]) -> Image.Image:

@@ -20,7 +20,7 @@ def make_table(batch: dict, forecast: np.ndarray, levels: list[float]) -> dict[s
     table: dict[str, list] = {"input": [name for name in batch["series"] for _ in range(steps)]}
     table["time"] = [time for times in batch["times"] for time in times[-steps:]]
     for level, column in zip(levels, forecast.reshape(-1, len(levels)).T):
-        table[f"q{level:g}"] = [float(f"{value:.7g}") for value in column]
+        table[f"q{level}"] = [float(f"{value:.7g}") for value in column]
     truth = [value for values in batch["values"] for value in values[-steps:]]
     table["truth"] = ["" if np.isnan(value) else float(f"{value:.7g}") for value in truth]
     table["plot"] = [""] * len(truth)

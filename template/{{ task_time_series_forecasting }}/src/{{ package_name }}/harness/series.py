@@ -81,6 +81,7 @@ def read_rows(path: str, hp: Any, faults: Faults) -> tuple[pd.DataFrame, set]:
         (hp.time_column, twice, "is a time that its series has already; keep one of the rows"),
         (hp.target_column, value.isna() & target.notna(), "is no number; correct it, or leave it empty if missing"),
         (hp.target_column, np.isinf(value), "is infinite; correct it, or leave it empty if missing"),
+        (hp.target_column, value.abs().between(1e30, 1e308), "is too large; correct it, or leave it empty if missing"),
     ):
         with faults:
             refuse(wrong.to_frame(column), frame, reason)
@@ -115,6 +116,17 @@ def name_step(step: Any, times: pd.Series) -> str:
     return ("D" if days == 1 else f"{days:.0f}D") if days % 1 == 0 else to_offset(step).freqstr
 
 
+def check_dials(hp: Any) -> None:
+    """A UserError for those of the data that make no windows."""
+    faults, least = Faults(), dict.fromkeys(("horizon", "train_stride", "season", "val_windows", "test_windows"), 1)
+    for name, low in {"context": 2, **least}.items():
+        if hp[name] is not None and hp[name] < low:
+            faults.append(f"data.{name} is a number from {low}, not {hp[name]}")
+    with faults:
+        season_of(hp.frequency or "h")
+    faults.refuse()
+
+
 def season_of(frequency: str) -> int:
     """Steps of a season by custom: a day of hours and minutes, a week of days, a year of weeks and months."""
     try:
@@ -147,6 +159,14 @@ def measure(series: Series, hp: Any, frequency: str) -> Series:
         rule = f"no value to train on differs from the one data.season={season} steps before"
         raise UserError(f"{place}: {rule}, so that MASE has no scale; take it out")
     return series._replace(level=float(np.nanmean(train)), scale=float(scale))
+
+
+def refuse_unknown(series: list[Series], splits: list[Any], horizon: int) -> None:
+    """A UserError for a split in which no value is known that is to be forecast; it has the origins of each series."""
+    for split, origins in zip(("train", "val", "test"), splits):
+        targets = [one.values[at : at + horizon] for one, places in zip(series, origins) for at in places]
+        if not any(np.isfinite(values).any() for values in targets):
+            raise UserError(f"{split} has no value to forecast: fill in some, or lower data.horizon and data.*_windows")
 
 
 def measure_new(series: Series, hp: Any) -> Series:

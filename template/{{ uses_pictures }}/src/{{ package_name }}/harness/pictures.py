@@ -1,7 +1,7 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Folders of images, with a subfolder for each class or without any: found, read, and checked."""
 
-from glob import glob
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,16 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def list_images(root: Path) -> list[str]:
-    """What is named like an image in the folder and below, but for what is hidden."""
-    names = sorted(glob("**/*", root_dir=root, recursive=True))
-    return [str(root / name) for name in names if name.lower().endswith(SUFFIXES)]
+    """What is named like an image in the folder and below, but for what is hidden; no link is followed in a circle."""
+    found, seen = [], set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:
+            folders.clear()
+        else:
+            found += [Path(folder, name) for name in (*folders, *files) if name.lower().endswith(SUFFIXES)]
+            folders[:] = [name for name in folders if name[0] != "."]
+        seen.add(real)
+    return sorted(str(path) for path in found if path.name[0] != ".")
 
 
 def read_folder(root: Path, faults: Faults) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], list[str]]:
