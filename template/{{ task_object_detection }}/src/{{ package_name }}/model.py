@@ -167,7 +167,7 @@ def build(hp: Any) -> Any:
     except Exception as error:  # timm has none of this name, or without such feature maps; 32 groups of channels
         raise UserError(f"model.backbone={hp.backbone}, model.width={hp.width}: {error}".splitlines()[0]) from error
     # Distances end in a ReLU: from 0, where they would begin, half of them find no way up, and a side may be lost.
-    nn.init.ones_(head.regression_head.bbox_reg.bias)
+    head.state_dict()["regression_head.bbox_reg.bias"].fill_(1)
     sizes = tuple((stride,) for stride in pyramid.strides)
     anchors = detection.anchor_utils.AnchorGenerator(sizes, ((1.0,),) * len(sizes))
     pixels: Any = timm.data.resolve_model_data_config(body)
