@@ -38,7 +38,12 @@ def hostile(folder: Path) -> tuple[list[str], list[str], list[str]]:
     (data / "val/dog").mkdir()
     (data / "val/dog/same.png").write_bytes(whole)
     new.mkdir()
-    faults = ["dog/empty.png is no", "dog/text.jpg is no", "(image file is truncated", "dog/half.png is no"]
+    faults = [
+        "dog/empty.png is no",
+        "dog/text.jpg is no",
+        "dog/cut.jpg is no readable image (image file is truncated",
+        "dog/half.png is no",
+    ]
     faults += ["8 bits in a channel", "cat/folder.png is no", "cat/gone.png is no", "train/loose.png: an image lies"]
     faults += ["train/emu: no image", "val/emu: no image", "test/emu: no image", "test/dog: no image"]
     faults += ["val/yak: train has no such class", "extra: beside train", "new: no image is there"]

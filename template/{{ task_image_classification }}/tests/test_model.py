@@ -41,7 +41,7 @@ def test_logits_have_a_column_for_each_class() -> None:
 class TestModel(ModelSuite):
     """One batch is learnt, a gradient reaches every weight, and validation changes none."""
 
-    options = ("--model.backbone=test_resnet", "--data.batch_size=8", "--data.augment=0")
+    options = ("--model.backbone=test_resnet", "--data.batch_size=8", "--data.augment=0", "--trainer.max_epochs=40")
 
 
 def test_only_training_images_vary() -> None:
