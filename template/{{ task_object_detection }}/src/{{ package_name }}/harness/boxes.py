@@ -78,9 +78,8 @@ def read_split(file: Path, known: list[str], faults: Faults) -> tuple[list[Sampl
         if reason := fault_of(entry, samples, labels):
             faults.append(f"{entry['where']}: {reason}; correct it, or take it out")
         elif labels[entry["category_id"]] >= 0 and not entry.get("iscrowd"):
-            (x, y, width, height), sample = entry["bbox"], samples[entry["image_id"]]
-            right, bottom = sample.size
-            sample.boxes.append([max(0, x), max(0, y), min(right, x + width), min(bottom, y + height)])
+            sample = samples[entry["image_id"]]
+            sample.boxes.append(inside(entry["bbox"], sample.size))
             sample.labels.append(labels[entry["category_id"]])
     return [sample for sample in samples.values() if sample.image], names
 
@@ -116,12 +115,16 @@ def fault_of(entry: dict, samples: dict[Any, Sample], labels: dict[Any, int]) ->
     across, down = samples[entry["image_id"]].size
     if across and (min(box[:2]) < -1 or box[0] + box[2] > across + 1 or box[1] + box[3] > down + 1):
         return f"bbox {box} is not inside its image of {across} x {down} pixels"
-    if (
-        across
-        and min(min(across, box[0] + box[2]) - max(0, box[0]), min(down, box[1] + box[3]) - max(0, box[1])) < 0.01
-    ):
+    left, top, right, bottom = inside(box, (across, down))
+    if across and min(right - left, bottom - top) < 0.01:
         return f"bbox {box} has no area inside its image of {across} x {down} pixels"
     return ""
+
+
+def inside(box: list[float], size: tuple[int, int]) -> list[float]:
+    """What of COCO's [x, y, width, height] is in an image of that width and height, as [x1, y1, x2, y2]."""
+    x, y, width, height = box
+    return [max(0, x), max(0, y), min(size[0], x + width), min(size[1], y + height)]
 
 
 def inspect(samples: list[Any], faults: Faults) -> dict[str, str]:
