@@ -1,5 +1,6 @@
 """A project's command in processes of its own, forked from one that has imported the libraries: real, and quick."""
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -13,7 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
-PRELOADED = "lightning.pytorch.cli torch.distributed.fsdp torchmetrics.classification timm pandas sklearn.datasets"
+PRELOADED = """
+    lightning.pytorch.cli torch.distributed.fsdp torch.utils.tensorboard torchmetrics.classification
+    torchmetrics.detection torchvision.models.detection torchvision.transforms.v2 segmentation_models_pytorch timm
+    transformers.modeling_utils peft pandas pyarrow.parquet matplotlib.pyplot sklearn.datasets rich.progress pytest
+"""
 CONTEXT.set_forkserver_preload(PRELOADED.split())
 
 
@@ -58,6 +63,7 @@ def child(
     preexec: Callable[[], None] | None,
 ) -> None:
     """What a forked process does."""
+    gc.freeze()  # no collection of garbage looks at the libraries
     for stream, kind in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{output}.{kind}", os.O_CREAT | os.O_WRONLY | os.O_APPEND), stream)
     for stream in (sys.stdout, sys.stderr):
