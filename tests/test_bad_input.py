@@ -102,6 +102,8 @@ def test_foreign_checkpoints(projects: dict[str, Project], tmp_path: Path) -> No
     ("args", "words"),
     [
         (["--model.lr=-1"], "model.lr is a number from 0"),
+        (["--model.lr=nan"], "model.lr is a number from 0"),
+        (["--model.dropout=1.5"], "model.dropout is a number from 0 to 1"),
         (["--data.batch_size=0"], "data.batch_size is a number from 1"),
         (["--data.num_workers=-1"], "data.num_workers is a number from 0"),
         (["--data.path="], "--data.path is empty"),

@@ -5,19 +5,19 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from math import inf
 from typing import Any, Self
 
 # The one process that speaks; SLURM's variables stay those of the job in what is started by hand in it.
 FIRST = all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"))
 
-# The least that a number of this name can be, wherever it stands.
-LOWEST = dict.fromkeys(("batch_size", "image_size", "context", "dim", "width", "depth", "heads", "vocab_size"), 1)
-LOWEST |= dict.fromkeys(("accumulate_grad_batches", "max_length", "buckets", "new_tokens", "accumulate", "latent"), 1)
-LOWEST |= dict.fromkeys(("patch", "stride", "patch_size", "sampling_steps", "sample_every", "samples"), 1)
-LOWEST |= dict.fromkeys(("predict_plots", "sample_batches", "label_dropout", "ema_decay", "check"), 0)
-LOWEST |= dict.fromkeys(("num_workers", "lr", "weight_decay", "warmup_steps", "dropout", "blocks", "split_seed"), 0)
-LOWEST |= dict.fromkeys(("augment", "seed_everything", "ngrams", "folds", "fold"), 0)
-LOWEST |= {"val_fraction": 0, "test_fraction": 0, "bytes_per_token": 0.01}
+# What a number of this name can be, wherever it stands: 1 or more, 0 or more, and at most.
+ONE = "accumulate accumulate_grad_batches batch_size buckets context depth dim heads image_size latent max_length "
+ONE += "new_tokens patch patch_size sample_every samples sampling_steps stride vocab_size width"
+ZERO = "augment blocks check dropout ema_decay fold folds label_dropout lr ngrams num_workers predict_plots "
+ZERO += "sample_batches seed_everything split_seed test_fraction val_fraction warmup_steps weight_decay"
+LOWEST = {**dict.fromkeys(ZERO.split(), 0), **dict.fromkeys(ONE.split(), 1), "bytes_per_token": 0.01}
+HIGHEST = {"augment": 9, "dropout": 1, "ema_decay": 1, "label_dropout": 1}
 
 
 class UserError(ValueError):
@@ -28,6 +28,13 @@ class UserError(ValueError):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.args))
+
+
+def check_range(key: str, value: Any) -> None:
+    """Refuse a number that none of its name can be, infinity and nan among them."""
+    low, high = (bounds.get(key.rpartition(".")[2]) for bounds in (LOWEST, HIGHEST))
+    if low is not None and isinstance(value, int | float) and not (low <= value < inf and value <= (high or inf)):
+        raise UserError(f"{key} is a number from {low}{f' to {high}' if high else ''}, not {value}")
 
 
 class Preempted(Exception):  # noqa: N818

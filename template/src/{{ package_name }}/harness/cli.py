@@ -21,7 +21,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from ..data import DataModule
 from ..model import Model
-from . import FIRST, LOWEST, UserError
+from . import FIRST, UserError, check_range
 from .main import Plan, explain
 from .runs import Run, best_checkpoint, load, newest_checkpoint
 
@@ -59,6 +59,9 @@ class CLI(LightningCLI):
                 shutil.rmtree(self.run_dir, ignore_errors=True)  # nothing to go on with
             raise
 
+    def subcommands(self) -> dict[str, set[str]]:  # the one that is called, since each takes its time to set up
+        return {self.plan.args[0]: LightningCLI.subcommands()[self.plan.args[0]]}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         for name, callback in CALLBACKS.items():
             parser.add_lightning_class_args(callback, name)
@@ -73,9 +76,7 @@ class CLI(LightningCLI):
         for key, value in vars(options.as_flat()).items():
             if value == "" and key in ("ckpt_path", "weights", "data.path", "data.hub", "data.predict_path"):
                 raise UserError(f"--{key} is empty: name a file or folder, or leave it out")
-            low = LOWEST.get(key.rpartition(".")[2])
-            if low is not None and isinstance(value, int | float) and not low <= value < float("inf"):
-                raise UserError(f"{key} is a number from {low}, not {value}")
+            check_range(key, value)
         if fit and options.ckpt_path:
             raise UserError("fit goes on by --run NAME, or starts from --weights PATH; ckpt_path is for evaluation")
         if fit and options.weights and "pretrained" in options.model:
@@ -177,9 +178,8 @@ class Table(Callback):
     def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
         self.folder = self.run_dir / ("predictions" + f"-{trainer.global_rank}" * (trainer.world_size > 1))
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.file = self.folder.with_suffix(".partial").open(
-            "w", newline="", encoding="utf-8", errors="surrogateescape"
-        )
+        partial = self.folder.with_suffix(".partial")
+        self.file = partial.open("w", newline="", encoding="utf-8", errors="surrogateescape")
 
     def on_predict_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, *args: Any, **kwargs: Any) -> None:
         columns = [c.tolist() if isinstance(c, torch.Tensor) else map(self.keep, c) for c in outputs.values()]

@@ -167,17 +167,12 @@ def drift() -> bool:
         recorded = yaml.safe_load(Path(".copier-answers.yml").read_text())
         source, version = recorded.pop("_src_path"), recorded.pop("_commit")
     except (OSError, KeyError, AttributeError) as error:
-        raise UserError(
-            "drift runs in a project's folder, whose .copier-answers.yml has _src_path and _commit"
-        ) from error
+        raise UserError("drift runs in a project: its .copier-answers.yml has _src_path and _commit") from error
     with TemporaryDirectory() as folder:
         copier.run_copy(source, folder, recorded, vcs_ref=version, defaults=True, quiet=True)
         texts = {p.relative_to(folder): p.read_text("utf-8") for p in sorted(Path(folder).rglob("*")) if p.is_file()}
-    managed = {
-        name: text.splitlines()
-        for name, text in texts.items()
-        if "Managed by copier-lightning" in text.partition("\n")[0]
-    }
+    mark = "Managed by copier-lightning"
+    managed = {name: text.splitlines() for name, text in texts.items() if mark in text.partition("\n")[0]}
     drifted = [line for name, lines in managed.items() if (line := difference(name, lines))]
     print(*drifted, f"{len(drifted)} of {len(managed)} managed files differ from {version} of the template", sep="\n")
     return bool(drifted)
@@ -190,9 +185,8 @@ def difference(name: Path, there: list[str]) -> str:
     here, added, removed = name.read_text("utf-8", "replace").splitlines(), 0, 0
     for kind, start, end, first, last in SequenceMatcher(None, there, here, autojunk=False).get_opcodes():
         beside, size = there[max(start - 1, 0) : start] if kind == "insert" or end - start == 1 else [], end - start
-        while (
-            kind == "insert" and there[start : start + 1] == here[first : first + 1]
-        ):  # it as well begins a line below
+        # It as well begins a line below.
+        while kind == "insert" and there[start : start + 1] == here[first : first + 1]:
             start, first, last = start + 1, first + 1, last + 1
         beside += there[start : start + 1] if kind == "insert" else []
         if kind != "equal" and not any("# Yours:" in line for line in beside):

@@ -31,7 +31,7 @@ class DataModule(LightningDataModule):
         split_seed: of the cuts, which keep the shares of images by their largest class, background apart.
         folds: parts of equal size for cross-validation, of which one is `test`; 0: none.
         fold: which one, from 0.
-        augment: strength, from 0; at 1, turns by 10 degrees, shifts and zooms by 10 %, colours vary by 20 %.
+        augment: strength, up to 9; at 1, turns by 10 degrees, shifts and zooms by 10 %, colours vary by 20 %.
         flip: mirror left and right half of the time.
         num_workers: loader processes; default: to fit data and machine.
 
