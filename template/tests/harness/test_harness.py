@@ -126,6 +126,7 @@ def test_stopped_run_goes_on_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     args = [f"--trainer.callbacks+={__name__}.Stopper", "--trainer.log_every_n_steps=1", "--trainer.max_epochs=2"]
     args = [*args, "--trainer.limit_train_batches=3", "--trainer.limit_val_batches=1", *QUICK[4:], *ONE_PROCESS]
+    args += ["--checkpoint.save_top_k=0"]  # last.ckpt is what it goes on from
     command(monkeypatch, "fit", "--run", "alone", *args)
     for step in ("2", "4"):
         monkeypatch.setenv("STOP_AT", step)
