@@ -102,7 +102,7 @@ def test_foreign_checkpoints(projects: dict[str, Project], tmp_path: Path) -> No
     ("args", "words"),
     [
         (["--model.lr=-1"], "model.lr is a number from 0"),
-        (["--model.lr=nan"], "model.lr is a number from 0"),
+        (["--model.lr=.nan"], "model.lr is a number from 0"),
         (["--model.dropout=1.5"], "model.dropout is a number from 0 to 1"),
         (["--data.batch_size=0"], "data.batch_size is a number from 1"),
         (["--data.num_workers=-1"], "data.num_workers is a number from 0"),
@@ -169,7 +169,7 @@ def test_process_shows_no_traceback(projects: dict[str, Project], tmp_path: Path
     # Images that break when they have been checked, so that a worker meets them.
     (project.folder / "src" / "breaker.py").write_text(BREAKER)
     options = ["--model.backbone=test_resnet", "--data.num_workers=1", "--trainer.callbacks+=breaker.Breaker"]
-    ended = project.process("fit", "--data.path", str(folder), *options, BROKEN=str(folder))
+    ended = project.fork("fit", "--data.path", str(folder), *options, BROKEN=str(folder))
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert ".png is no readable image" in ended.stderr.splitlines()[-1]

@@ -57,8 +57,8 @@ def test_experiment_finetunes_without_its_weights(render: Any, tmp_path: Path) -
     project = Project(render(tmp_path / "project", project_name="Fine"))
     args = ["-c", "experiment/finetune", "--data.path", str(tmp_path / "images"), "--model.pretrained=false"]
     args += ["--trainer.max_epochs=1", "--data.num_workers=0"]
-    ended = project.process("fit", "--run", "fine", *args)
+    ended = project.fork("fit", "--run", "fine", *args)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert project.process("test").returncode == 0
+    assert project.fork("test").returncode == 0
     config = (project.folder / "runs" / "fine" / "config.yaml").read_text()
     assert re.search(r"backbone: efficientnet_b0", config)

@@ -42,12 +42,12 @@ def test_lines_are_counted_as_said() -> None:
 
 
 def test_default_project_is_small(render: Any, tmp_path: Path) -> None:
-    """At most 30 files, 8 files with code and 803 lines of it."""
+    """At most 30 files, 8 files with code and 807 lines of it."""
     folder = render(tmp_path / "project")
     sources = files(folder / "src", "*.py")
     assert len(files(folder)) <= 30
     assert sum(code_lines(path.read_text()) > 0 for path in sources) <= 8
-    assert sum(code_lines(path.read_text()) for path in sources) <= 803
+    assert sum(code_lines(path.read_text()) for path in sources) <= 807
 
 
 def test_tasks_are_small(template: Path) -> None:

@@ -138,11 +138,15 @@ def test_killed_ranks_end_the_same(task: str, strategy: str, render: Any, tmp_pa
 
 
 def test_launched_ranks_end_the_same(render: Any, tmp_path: Path) -> None:
-    """Lightning starts the second process itself where nothing else has: both train, and die together."""
+    """Lightning starts the second process itself where nothing else has: both train, and die together.
+
+    They end as two that were started by hand and left alone.
+    """
     answers = {"accelerator": "cpu", "strategy": "ddp", "devices": "2"}
     project = new_project(render, tmp_path / "project", "image_classification", "Launched", **answers)
-    args = ["fit", *LIMITS, *SMALL["image_classification"], "--run"]
-    assert project.process(*args, "alone", OMP_NUM_THREADS="1").returncode == 0
+    small = SMALL["image_classification"]
+    assert fit(project, "alone", *small, ranks=2).returncode == 0
+    args = ["fit", *LIMITS, *small, "--run"]
     ended = project.process(*args, "killed", OMP_NUM_THREADS="1", KILL_AT="8")
     assert ended.returncode == -signal.SIGKILL
     ended = project.process(*args, "killed", OMP_NUM_THREADS="1")

@@ -5,7 +5,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from math import inf
 from typing import Any, Self
 
 # The one process that speaks; SLURM's variables stay those of the job in what is started by hand in it.
@@ -33,7 +32,7 @@ class UserError(ValueError):
 def check_range(key: str, value: Any) -> None:
     """Refuse a number that none of its name can be, infinity and nan among them."""
     low, high = (bounds.get(key.rpartition(".")[2]) for bounds in (LOWEST, HIGHEST))
-    if low is not None and isinstance(value, int | float) and not (low <= value < inf and value <= (high or inf)):
+    if low is not None and isinstance(value, int | float) and not low <= value <= (high or sys.float_info.max):
         raise UserError(f"{key} is a number from {low}{f' to {high}' if high else ''}, not {value}")
 
 

@@ -22,7 +22,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from ..data import DataModule
 from ..model import Model
 from . import FIRST, UserError, check_range
-from .main import Plan, explain
+from .main import Plan, explain, fill
 from .runs import Run, best_checkpoint, load, newest_checkpoint
 
 # Lightning 2.6 calls what torch 2.15 deprecates; a run that goes on has checkpoints; the workers share a stream.
@@ -94,10 +94,11 @@ class CLI(LightningCLI):
             for name, value in there.items() if fit else []:
                 if name not in CHANGEABLE and (new := options[part].get(name, value)) != value:
                     raise UserError(f"{self.run_dir} has {part}.{name}={value}, not {new}: choose another --run")
-        saved = re.sub(r"^ckpt_path: .*\n", "", self._parser(args[0]).dump(options), flags=re.MULTILINE)
         names = {"{id}": token_hex(4), "{run_dir}": str(self.run_dir), "{run}": self.run_dir.name}
-        self.saved_config = f"{self.plan.command}\n{saved}".replace("{id}", names["{id}"])
-        self.config = parser.parse_string(re.sub(r"\{(id|run|run_dir)\}", lambda m: names[m[0]], parser.dump(config)))
+        if fit:
+            saved = re.sub(r"^ckpt_path: .*\n", "", self._parser("fit").dump(options), flags=re.MULTILINE)
+            self.saved_config = f"{self.plan.command}\n{saved}".replace("{id}", names["{id}"])
+        self.config = fill(config, names)
 
     def _parse_ckpt_path(self) -> None:
         """The checkpoint says what the model is, but for what the command line says."""
@@ -144,9 +145,8 @@ class CLI(LightningCLI):
 
     def after_fit(self) -> None:
         self.after_test()
-        if self.trainer.is_global_zero and (best := getattr(self.trainer.checkpoint_callback, "best_model_path", "")):
-            print(f"run   {self.run_dir}\nbest  {Path(best).name}")
-            print(f"next  {self.parser.prog} test --run {self.run_dir.name}")
+        if FIRST and (best := Path(getattr(self.trainer.checkpoint_callback, "best_model_path", "")).name):
+            print(f"run   {self.run_dir}\nbest  {best}\nnext  {self.parser.prog} test --run {self.run_dir.name}")
 
     def after_test(self) -> None:
         metrics = self.trainer.callback_metrics or self.checkpoint.get("metrics", {})  # where nothing was left to do

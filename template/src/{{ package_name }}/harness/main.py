@@ -36,7 +36,7 @@ from datetime import datetime
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import FIRST, Preempted, UserError
 
@@ -84,16 +84,12 @@ def main() -> None:
         lines = [f"{len(said)} faults", *said] if len(said) > 1 else said
         sys.exit(f"{prog}: error: " + "\n  ".join(lines) if FIRST else 1)
     except Exception as error:
-        own = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if is_yours(frame.f_code.co_filename)]
+        yours = Path(__file__).parents[1]  # the folder of model.py, data.py, and what you put beside them
+        own = [f for f, _ in traceback.walk_tb(error.__traceback__) if Path(f.f_code.co_filename).parent == yours]
         if own or "TRACEBACK" in os.environ:
             raise
         said = " ".join(str(error).split())[:500]  # Lightning, or another library, refuses what it is given
         sys.exit(f"{prog}: error: {said} ({type(error).__name__}; TRACEBACK=1 shows where)" if FIRST else 1)
-
-
-def is_yours(filename: str) -> bool:
-    """Whether that is model.py, data.py, or what you put beside them."""
-    return Path(filename).parent == Path(__file__).parents[1]
 
 
 def find_configs() -> Path:
@@ -131,6 +127,17 @@ def compose(args: list[str], configs: Path) -> Plan:
     return Plan(run_dir, [args[0], *(f"--config={layer}" for layer in layers), *rest], command, known.restart)
 
 
+def fill(value: Any, names: dict[str, str]) -> Any:
+    """What was configured, with their names for {id}, {run} and {run_dir}."""
+    if isinstance(value, str):
+        return re.sub(r"\{(id|run|run_dir)\}", lambda m: names[m[0]], value)
+    if isinstance(value, list):
+        return [fill(item, names) for item in value]
+    inner = vars(value) if isinstance(value, argparse.Namespace) else value if isinstance(value, dict) else {}
+    inner.update({key: fill(item, names) for key, item in inner.items()})
+    return value
+
+
 def explain(error: Exception, keys: list[str]) -> str:
     """One line for jsonargparse's many: the key, what it takes, what it got, what was meant."""
     text = re.sub(r"Does not validate .*? Errors: ", "", " ".join(str(error).split()))
@@ -149,8 +156,7 @@ def find_run(name: str | None) -> Path:
     """The run of that name, or the newest."""
     found = [path.parent for path in Path("runs").glob("*/checkpoints") if name in (None, path.parent.name)]
     if not found:
-        named = f"{name} with checkpoints" if name else "with checkpoints"
-        raise UserError(f"no run {named} in {Path('runs').absolute()}: `fit` makes one, --run names one")
+        raise UserError(f"{Path.cwd()}/runs: no run {name or 'yet'} with checkpoints; `fit` makes one, --run names one")
     return max(found, key=lambda path: (path / "config.yaml").stat().st_mtime)
 
 
@@ -185,8 +191,7 @@ def difference(name: Path, there: list[str]) -> str:
     here, added, removed = name.read_text("utf-8", "replace").splitlines(), 0, 0
     for kind, start, end, first, last in SequenceMatcher(None, there, here, autojunk=False).get_opcodes():
         beside, size = there[max(start - 1, 0) : start] if kind == "insert" or end - start == 1 else [], end - start
-        # It as well begins a line below.
-        while kind == "insert" and there[start : start + 1] == here[first : first + 1]:
+        while kind == "insert" and there[start : start + 1] == here[first : first + 1]:  # or begins a line below
             start, first, last = start + 1, first + 1, last + 1
         beside += there[start : start + 1] if kind == "insert" else []
         if kind != "equal" and not any("# Yours:" in line for line in beside):

@@ -159,11 +159,10 @@ class Run(Callback):
                 raise Preempted(f"stopped after step {trainer.global_step}; the same command continues")
         seed_at(run_seed(), "step", trainer.current_epoch, batch_idx, trainer.global_rank)
 
-    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
+    def teardown(self, *args: Any, **kwargs: Any) -> None:
         self.lock.release()
 
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        self.lock.release()
+    on_exception = teardown
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self.save(trainer)
