@@ -54,7 +54,7 @@ def scores(task: str, folder: Path) -> list[Score]:
         ended = project.process("fit", "--run", run, *shlex.split(options))
         seconds = time.perf_counter() - start
         assert ended.returncode == 0, ended.stderr[-3000:]
-        assert project.process("test", "--run", run).returncode == 0
+        assert project.fork("test", "--run", run).returncode == 0
         config = yaml.safe_load((folder / "runs" / run / "config.yaml").read_text())
         data: Any = project.imported("data")
         naive = part_of(task, "_baseline").baseline(data.DataModule(**config["data"]))

@@ -127,7 +127,7 @@ def test_killed_ranks_end_the_same(task: str, strategy: str, render: Any, tmp_pa
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert f"goes on after step {BATCHES}" in ended.stdout
     assert_same(project, "alone", "killed")
-    ended = project.fork("predict", "--run", "killed", ranks=2)
+    ended = project.fork("predict", "--run", "killed", "--trainer.limit_predict_batches=2", ranks=2)
     assert ended.returncode == 0, ended.stderr[-3000:]
     run = project.folder / "runs" / "killed"
     assert {path.name for path in run.glob("predictions*.csv")} == {"predictions-0.csv", "predictions-1.csv"}
