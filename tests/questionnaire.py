@@ -74,6 +74,13 @@ class Questionnaire(Worker):
         assert not self.twice, f"two sources render to {self.twice}"
         return self.files
 
+    def write(self, folder: Path, **data: Any) -> Path:
+        """The project in a folder."""
+        for name, content in self.render(**data).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return folder
+
     def sources(self) -> list[Path]:
         """The template's files, below its `template` folder."""
         files = (path.relative_to(self.template_copy_root) for path in self.template_copy_root.rglob("*"))

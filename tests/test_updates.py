@@ -156,8 +156,8 @@ def small(project: Path, task: str) -> list[str]:
 def test_every_release_updates(task: str, source: Path, tmp_path: Path) -> None:
     """From each release that has the task: no conflict, no lost edit, nothing back, and a project that lives.
 
-    Projects that are byte for byte the same after it, but for prose, are tried once. A task that no release has is updated from what
-    it is now.
+    Projects that are byte for byte the same after it, but for prose, are tried once. A task that no release has is
+    updated from what it is now.
     """
     trees = set()
     for version in [version for version in releases() if task in tasks(version)] or ["HEAD"]:

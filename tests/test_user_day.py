@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.serial]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,7 @@ def project(run: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -
     return folder
 
 
+@pytest.mark.serial
 def test_demo(project: Path) -> None:
     """At least 0.98 on the test digits, in less than 60 s, start-up included; it says where the run is."""
     found = re.search(r"test accuracy (\d\.\d+) after (\d+) s.*the run is in (.+)", (project / "demo.txt").read_text())
@@ -46,6 +47,7 @@ def test_demo(project: Path) -> None:
     assert Path(found[3]).is_dir()
 
 
+@pytest.mark.serial
 def test_help_is_quick(project: Path) -> None:
     """`my-project --help` answers in less than half a second: the best of five, since machines pause."""
     seconds = []
@@ -59,6 +61,7 @@ def test_help_is_quick(project: Path) -> None:
     assert min(seconds) < 0.5
 
 
+@pytest.mark.serial
 def test_own_checks_pass(run: Callable[..., str], project: Path) -> None:
     """The project passes its own linter, formatter and type checker, and the hooks that run them."""
     run("uv", "run", "ruff", "check", cwd=project)
@@ -68,6 +71,7 @@ def test_own_checks_pass(run: Callable[..., str], project: Path) -> None:
     run("uv", "run", "pre-commit", "run", "--all-files", cwd=project)
 
 
+@pytest.mark.serial
 def test_own_tests_pass_quickly(run: Callable[..., str], project: Path) -> None:
     """The project's own tests pass in less than a minute."""
     start = time.perf_counter()
@@ -80,9 +84,9 @@ def test_own_tests_pass_quickly(run: Callable[..., str], project: Path) -> None:
     assert seconds < 60
 
 
-def test_wheel_installs_elsewhere(run: Callable[..., str], project: Path, tmp_path: Path) -> None:
-    """The wheel, installed in another environment, answers and trains in a folder that has no configs."""
-    run("uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path), cwd=project)
+def test_wheel_installs_elsewhere(run: Callable[..., str], render: Callable[..., Path], tmp_path: Path) -> None:
+    """The wheel, installed in an environment of its own, answers and trains in a folder that has no configs."""
+    run("uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path), cwd=render(tmp_path / "project"))
     (wheel,) = tmp_path.glob("*.whl")
     run("uv", "venv", "--quiet", str(tmp_path / "env"), cwd=tmp_path)
     python = str(tmp_path / "env" / "bin" / "python")
