@@ -85,6 +85,7 @@ def refused(data: dict[str, Any], model: dict[str, Any] | None = None) -> list[s
         ({"metrics": {"a": "torch.nn.ReLU"}}, "model.metrics.a=torch.nn.ReLU is no torchmetrics.Metric"),
         ({"metrics": {"r2": "torchmetrics.R2Score"}}, "model.metrics.r2 makes no number of outputs float32 (2, 2)"),
         ({"optimizer": "torch.optim.SGD", "optimizer_args": {"momentun": 1}}, "unexpected keyword argument 'momentun'"),
+        ({"optimizer": "torch.optim.SGD", "optimizer_args": {"momentum": -1}}, "Invalid momentum value: -1"),
         ({"network_args": {"inputs": 3}}, "model.network=.toy.Net takes no inputs [0] float32 (2, 2): "),
     ],
 )

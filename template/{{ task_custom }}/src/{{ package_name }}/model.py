@@ -79,6 +79,9 @@ class Model(LightningModule):
             arguments = {"lr": lr, **(optimizer_args or {})}
             self.optimizer = make(optimizer, "model.optimizer", arguments, first=1) if optimizer else None
         faults.refuse()
+        if self.optimizer:
+            with attempt(f"model.optimizer={optimizer} refuses {arguments!s:.300}"):
+                self.optimizer(self.parameters())  # now, and not when training starts
         self.val_metrics, self.test_metrics = (MetricCollection(made).clone(f"{name}/") for name in ("val", "test"))
 
     def setup(self, stage: str) -> None:
