@@ -2,8 +2,7 @@
 
 `copier.run_copy` costs half a second. Here one `Worker` of Copier's answers the questions again and
 again (a millisecond or two), and renders into a dictionary (some ten more): the code is Copier's, only
-compiled Jinja is kept, and nothing is written. `test_rules.py` and `test_every_combination.py` hold both
-against `copier.run_copy`.
+compiled Jinja is kept. `test_rules.py` and `test_every_combination.py` hold both against `copier.run_copy`.
 """
 
 from functools import cache
@@ -23,7 +22,7 @@ class RefusedError(ValueError):
 
 
 class Questionnaire(Worker):
-    """Copier's worker: `answer` runs its questions, `render` its renderer."""
+    """Copier's worker: `answer` runs its questions, `render` and `write` its renderer."""
 
     files: dict[str, bytes]
     context: dict[str, Any]
@@ -75,8 +74,9 @@ class Questionnaire(Worker):
         return self.files
 
     def write(self, folder: Path, **data: Any) -> Path:
-        """The project in a folder."""
+        """Render the project into a folder, over nothing that is there, and return it."""
         for name, content in self.render(**data).items():
+            assert not (folder / name).exists(), f"{folder / name} is there"
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         return folder

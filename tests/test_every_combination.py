@@ -329,6 +329,7 @@ def test_projects_are_copiers_on_disk(projects: Projects, template: Path, tmp_pa
         written = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         assert yaml_of(written.pop(".copier-answers.yml")).items() >= answers_of(row).items(), row
         assert projects.project(row) == written, row
+        assert not [p for p in folder.rglob("*") if p.is_file() and p.stat().st_mode & 0o111], "modes are not compared"
 
 
 def test_two_sources_for_one_file_are_found(template: Path, tmp_path: Path) -> None:

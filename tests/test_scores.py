@@ -13,7 +13,7 @@ from scoreboard import scores
 pytestmark = pytest.mark.slow
 
 
-# A language model needs both cores for its three minutes; the others do with one, beside another test.
+# A language model needs both cores to stay within three minutes; the others do with one, beside another test.
 ALONE = ("language_modeling",)
 
 

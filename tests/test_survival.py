@@ -147,9 +147,9 @@ def test_launched_ranks_end_the_same(render: Any, tmp_path: Path) -> None:
     small = SMALL["image_classification"]
     assert fit(project, "alone", *small, ranks=2).returncode == 0
     args = ["fit", *LIMITS, *small, "--run"]
-    ended = project.process(*args, "killed", OMP_NUM_THREADS="1", KILL_AT="8")
+    ended = project.process(*args, "killed", KILL_AT="8")
     assert ended.returncode == -signal.SIGKILL
-    ended = project.process(*args, "killed", OMP_NUM_THREADS="1")
+    ended = project.process(*args, "killed")
     assert f"goes on after step {BATCHES}" in ended.stdout
     assert_same(project, "alone", "killed")
     assert len(list((project.folder / "runs").glob("*/config.yaml"))) == 2
@@ -398,6 +398,16 @@ def test_weights_start_a_new_run(project: Project, tmp_path: Path) -> None:
     ended = fit(project, "other", "--weights", path, "--data.dataset=diabetes", "--new_head", "true")
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert "new   " in ended.stdout
+
+
+def test_null_stays_null(project: Project) -> None:
+    """What was set to null, where the default is something else, is null when the run goes on: epochs do not count."""
+    args = [*SMALL["tabular"], "--trainer.check_val_every_n_epoch=null", "--trainer.val_check_interval=4"]
+    assert fit(project, "null", *args).returncode == 0
+    assert fit(project, "nulled", *args, KILL_AT="10").returncode == -signal.SIGKILL
+    ended = fit(project, "nulled", *args)
+    assert "goes on after step 8" in ended.stdout
+    assert_same(project, "null", "nulled")
 
 
 def test_run_keeps_its_settings(project: Project) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import TASKS, choices, copy_template
 from covertable import make
+from jsonargparse import Namespace
 from projects import SMALL, Project, asked_by
 from questionnaire import Questionnaire
 
@@ -71,22 +72,26 @@ def test_rows_cover_every_valid_pair() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda i: "-".join(str(v) for v in list(ROWS[i].values())[:4]))
 def test_project_trains(number: int, tmp_path: Path, render: Any) -> None:
-    """The project fits, validates, tests and predicts: a short real run, and each with fast_dev_run."""
+    """The project fits, validates, tests and predicts with fast_dev_run, and a short real run does.
+
+    Of `validate` and `test`, which differ by their split, the real runs of two projects take turns.
+    """
     row = ROWS[number]
     project = Project(render(tmp_path / "project", project_name=f"Pairwise {number}", **answers(row)))
     machine, small = here(row), SMALL[row["task"]]
     limits = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--trainer.limit_val_batches=2"]
     limits += ["--trainer.enable_progress_bar=false", "--trainer.val_check_interval=null", "--trainer.max_steps=2"]
     assert project.run("fit", "--run", "short", *machine, *small, *limits) is None
-    for command in ("test", "predict"):  # and `validate`, which is as `test`, below
+    evaluation = ("validate", "test")[number % 2]
+    for command in (evaluation, "predict"):
         assert project.run(command, "--trainer.limit_test_batches=2", "--trainer.limit_predict_batches=2") is None
-    result = project.result("short")
+    result = project.result("short", evaluation)
     assert all(value == value for value in result.values())  # no nan
     assert project.run("fit", "-c", "preset/debug", *machine, *small) is None
     for command in ("validate", "test", "predict"):
         assert project.run(command, "-c", "preset/debug", "--run", "short") is None
     run = tmp_path / "project" / "runs" / "short"
-    assert project.result("short") == result  # fast_dev_run writes nothing
+    assert project.result("short", evaluation) == result  # fast_dev_run writes nothing
     assert (run / "metrics.csv").exists() == row["csv"]
     assert bool(list(run.glob("events.out.*"))) == row["tensorboard"]
     assert bool(list(run.glob("wandb/offline-run-*/*.wandb"))) == row["wandb"]
@@ -111,6 +116,14 @@ def test_weights_take_the_place_of_published_ones(render: Any, tmp_path: Path, m
     first, second = (torch.load(path, weights_only=True)["state_dict"] for path in checkpoints.values())
     for name in [name for name in first if name.endswith("weight")]:
         assert torch.equal(first[name], second[name]), name
+
+
+def test_names_of_a_run_are_put_in(render: Any, tmp_path: Path) -> None:
+    """{id}, {run} and {run_dir} stand for the run's own in text and paths, whatever holds them."""
+    main: Any = Project(render(tmp_path / "project", project_name="Names")).imported("harness.main")
+    given = Namespace(a="{run}", b=Path("{run_dir}/x"), c=("{id}", 1), d=[Namespace(e={"f": "x-{run}"})], g=None)
+    filled = main.fill(given, {"{id}": "1a", "{run}": "one", "{run_dir}": "runs/one"})
+    assert filled == Namespace(a="one", b=Path("runs/one/x"), c=("1a", 1), d=[Namespace(e={"f": "x-one"})], g=None)
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ class Update:
         return text
 
     def tree(self) -> str:
-        """What tells how this project runs from how another one does: all of its files but for prose."""
+        """Equal for projects that run alike: a hash of all files but prose."""
         files = {name: text for name, text in read(self.project).items() if not name.endswith(".md")}
         return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
 
@@ -128,14 +128,18 @@ def tasks(version: str) -> list[str]:
     return list(choices.values())
 
 
-def lives(project: Path, task: str) -> None:
-    """The project's own tests and checks pass, and it trains with its owner's experiment."""
-    environment = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(project / "src")}
+def assert_tidy(project: Path) -> None:
+    """The project passes its own linter and formatter."""
     for command in (["check", "--quiet"], ["format", "--check", "--quiet"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command], cwd=project, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def lives(project: Path, task: str) -> None:
+    """The project's own tests pass, and it trains with its owner's experiment."""
+    environment = {**os.environ, "COLUMNS": "100", "PYTHONPATH": str(project / "src")}
     done = forks.fork(project, forks.own_tests, environment, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     fit = Project(project).fork("fit", "--run", "short", "-c", "experiment/mine", *small(project, task), *SHORT)
@@ -164,6 +168,7 @@ def test_every_release_updates(task: str, source: Path, tmp_path: Path) -> None:
         update = Update(source, tmp_path / version, version, task=task)
         update.edit()
         update.update(trust=True)
+        assert_tidy(update.project)
         if (tree := update.tree()) not in trees:
             lives(update.project, task)
         trees.add(tree)
@@ -227,6 +232,7 @@ def test_many_answers_are_changed(source: Path, tmp_path: Path) -> None:
     update = Update(source, tmp_path, list(releases())[-1], task="tabular")
     update.edit()
     update.update(**{key: value for name in TOGETHER for key, value in CHANGED[name].items()})
+    assert_tidy(update.project)
     lives(update.project, "tabular")
 
 

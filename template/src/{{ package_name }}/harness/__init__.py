@@ -16,7 +16,7 @@ ONE += "new_tokens patch patch_size sample_every samples sampling_steps stride v
 ZERO = "augment blocks check dropout ema_decay fold folds label_dropout lr ngrams num_workers predict_plots "
 ZERO += "sample_batches seed_everything split_seed test_fraction val_fraction warmup_steps weight_decay"
 LOWEST = {**dict.fromkeys(ZERO.split(), 0), **dict.fromkeys(ONE.split(), 1), "bytes_per_token": 0.01}
-HIGHEST = {"augment": 9, "dropout": 1, "ema_decay": 1, "label_dropout": 1}
+HIGHEST = dict.fromkeys(("dropout", "ema_decay", "label_dropout"), 1)
 
 
 class UserError(ValueError):

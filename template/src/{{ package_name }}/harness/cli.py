@@ -95,8 +95,8 @@ class CLI(LightningCLI):
                 if name not in CHANGEABLE and (new := options[part].get(name, value)) != value:
                     raise UserError(f"{self.run_dir} has {part}.{name}={value}, not {new}: choose another --run")
         names = {"{id}": token_hex(4), "{run_dir}": str(self.run_dir), "{run}": self.run_dir.name}
-        if fit:
-            saved = re.sub(r"^ckpt_path: .*\n", "", self._parser("fit").dump(options), flags=re.MULTILINE)
+        if fit:  # null is recorded as well, since a default may be something else
+            saved = re.sub(r"(?m)^ckpt_path: .*\n", "", self._parser("fit").dump(options, "parser_mode", False))
             self.saved_config = f"{self.plan.command}\n{saved}".replace("{id}", names["{id}"])
         self.config = fill(config, names)
 
@@ -145,7 +145,8 @@ class CLI(LightningCLI):
 
     def after_fit(self) -> None:
         self.after_test()
-        if FIRST and (best := Path(getattr(self.trainer.checkpoint_callback, "best_model_path", "")).name):
+        best = Path(getattr(self.trainer.checkpoint_callback, "best_model_path", "")).name
+        if best and self.trainer.is_global_zero:
             print(f"run   {self.run_dir}\nbest  {best}\nnext  {self.parser.prog} test --run {self.run_dir.name}")
 
     def after_test(self) -> None:

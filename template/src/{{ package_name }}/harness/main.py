@@ -128,11 +128,11 @@ def compose(args: list[str], configs: Path) -> Plan:
 
 
 def fill(value: Any, names: dict[str, str]) -> Any:
-    """What was configured, with their names for {id}, {run} and {run_dir}."""
-    if isinstance(value, str):
-        return re.sub(r"\{(id|run|run_dir)\}", lambda m: names[m[0]], value)
-    if isinstance(value, list):
-        return [fill(item, names) for item in value]
+    """Put a run's names for {id}, {run} and {run_dir} into a configuration, which is changed in place."""
+    if isinstance(value, str | Path):
+        return type(value)(re.sub(r"\{(id|run|run_dir)\}", lambda m: names[m[0]], str(value)))
+    if isinstance(value, list | tuple | set):
+        return type(value)(fill(item, names) for item in value)
     inner = vars(value) if isinstance(value, argparse.Namespace) else value if isinstance(value, dict) else {}
     inner.update({key: fill(item, names) for key, item in inner.items()})
     return value
@@ -177,8 +177,7 @@ def drift() -> bool:
     with TemporaryDirectory() as folder:
         copier.run_copy(source, folder, recorded, vcs_ref=version, defaults=True, quiet=True)
         texts = {p.relative_to(folder): p.read_text("utf-8") for p in sorted(Path(folder).rglob("*")) if p.is_file()}
-    mark = "Managed by copier-lightning"
-    managed = {name: text.splitlines() for name, text in texts.items() if mark in text.partition("\n")[0]}
+    managed = {n: t.splitlines() for n, t in texts.items() if "Managed by copier-lightning" in t.partition("\n")[0]}
     drifted = [line for name, lines in managed.items() if (line := difference(name, lines))]
     print(*drifted, f"{len(drifted)} of {len(managed)} managed files differ from {version} of the template", sep="\n")
     return bool(drifted)
@@ -191,7 +190,7 @@ def difference(name: Path, there: list[str]) -> str:
     here, added, removed = name.read_text("utf-8", "replace").splitlines(), 0, 0
     for kind, start, end, first, last in SequenceMatcher(None, there, here, autojunk=False).get_opcodes():
         beside, size = there[max(start - 1, 0) : start] if kind == "insert" or end - start == 1 else [], end - start
-        while kind == "insert" and there[start : start + 1] == here[first : first + 1]:  # or begins a line below
+        while kind == "insert" and there[start : start + 1] == here[first : first + 1]:  # the same, a line lower
             start, first, last = start + 1, first + 1, last + 1
         beside += there[start : start + 1] if kind == "insert" else []
         if kind != "equal" and not any("# Yours:" in line for line in beside):

@@ -52,15 +52,15 @@ def newest_checkpoint(folder: Path) -> tuple[str | None, dict]:
     found, broken = {}, []
     for path in folder.glob("*.ckpt"):
         try:
-            found[path] = load(path)
-        except UserError:
-            broken.append(path.name)
-    newest = max(found, key=lambda path: (found[path].get("stepped", 0), path.stat().st_mtime), default=None)
+            found[path.stat().st_mtime, path] = load(path)
+        except (UserError, OSError):
+            broken += [path.name] * path.exists()  # it is gone by now where another process trains
+    newest = max(found, key=lambda key: (found[key].get("stepped", 0), *key), default=None)
     if broken and not newest:
         raise UserError(f"{folder}: no checkpoint there is complete ({', '.join(broken)}): --restart starts it over")
     if broken:
         print(f"passed over {', '.join(sorted(broken))}, which cannot be read")
-    return (str(newest), found[newest]) if newest else (None, {})
+    return (str(newest[1]), found[newest]) if newest else (None, {})
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

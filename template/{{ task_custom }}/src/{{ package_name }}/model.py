@@ -80,8 +80,7 @@ class Model(LightningModule):
             self.optimizer = make(optimizer, "model.optimizer", arguments, first=1) if optimizer else None
         faults.refuse()
         if self.optimizer:
-            with attempt(f"model.optimizer={optimizer} refuses {arguments!s:.300}"):
-                self.optimizer(self.parameters())  # now, and not when training starts
+            self.configure_optimizers()  # what it refuses is said now, and not when training starts
         self.val_metrics, self.test_metrics = (MetricCollection(made).clone(f"{name}/") for name in ("val", "test"))
 
     def setup(self, stage: str) -> None:
@@ -96,7 +95,8 @@ class Model(LightningModule):
 
     def configure_optimizers(self) -> Any:
         if self.optimizer:
-            return self.optimizer(self.parameters())
+            with attempt(f"model.optimizer={self.hparams.optimizer} refuses {self.hparams.optimizer_args}"):
+                return self.optimizer(self.parameters())
         return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
 
     def forward(self, *inputs: Any) -> Any:

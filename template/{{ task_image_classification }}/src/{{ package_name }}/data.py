@@ -84,7 +84,7 @@ class DataModule(LightningDataModule):
         return self.names if self.splits else []
 
     def setup(self, stage: str) -> None:
-        hp, a = self.hparams, self.hparams.augment / 10
+        hp, a = self.hparams, self.hparams.augment / max(10, self.hparams.augment + 1)
         fit = [v2.Resize(hp.image_size), v2.CenterCrop(hp.image_size), v2.ToImage(), v2.ToDtype(torch.float32, True)]
         vary = [v2.RandomAffine(100 * a, (a, a), (1 - a, 1 + a), interpolation=2), v2.RandomHorizontalFlip(hp.flip / 2)]
         plain = v2.Compose(fit)

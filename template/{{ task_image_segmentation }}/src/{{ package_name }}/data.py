@@ -87,7 +87,7 @@ class DataModule(LightningDataModule):
         return self.names if self.splits else []
 
     def setup(self, stage: str) -> None:
-        a, square = self.hparams.augment / 10, self.hparams.image_size
+        a, square = self.hparams.augment / max(10, self.hparams.augment + 1), self.hparams.image_size
         edges: Any = {tv_tensors.Image: 0, tv_tensors.Mask: IGNORED}
         turn = v2.RandomAffine(
             100 * a, (a, a), (max(0.1, 1 - a), 1 + a), interpolation=v2.InterpolationMode.BILINEAR, fill=edges

@@ -120,7 +120,7 @@ class BoxedImages(Dataset):
     """
 
     def __init__(self, samples: list[Any], hp: Any, augment: float = 0, keep: bool = False) -> None:
-        self.samples, self.keep, a = samples, keep, augment / 10
+        self.samples, self.keep, a = samples, keep, min(9, augment) / 10
         self.in_memory = not isinstance(samples[0].image, str)
         vary = [v2.RandomAffine([0, 0], (a, a), (1 - a, 1 + a), interpolation=2), v2.ClampBoundingBoxes()]
         vary += [v2.RandomHorizontalFlip(hp.flip / 2), v2.SanitizeBoundingBoxes(min_size=2)]
