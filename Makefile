@@ -14,7 +14,7 @@ export PATH := $(abspath $(dir $(UV))):$(PATH)
 help:
 	@echo "make demo    scaffold the default project, install it, train it, test it"
 	@echo "make check   lint, and the quick tests (2 minutes)"
-	@echo "make test    all tests (24 minutes on two cores)"
+	@echo "make test    all tests (half an hour on two cores)"
 	@echo "make scoreboard  train each task, beside its baseline (10 minutes)"
 	@echo "make soak    kill runs a hundred times, and compare how they end (20 minutes)"
 	@echo "make bench   what the harness adds to a step"
