@@ -50,7 +50,7 @@ def test_only_training_images_vary() -> None:
     data.setup("fit")
     assert not torch.equal(data.train[0]["image"], data.train[0]["image"])
     assert torch.equal(data.val[0]["image"], data.val[0]["image"])
-    DataModule(augment=20).setup("fit")  # a strength over 9 is 9
+    DataModule(augment=20).setup("fit")  # a strength over 9 is no mistake
 
 
 def test_splits_are_apart_and_repeat() -> None:

@@ -42,7 +42,7 @@ def test_only_training_images_vary() -> None:
     assert not torch.equal(first["image"], again["image"])
     assert not torch.equal(first["mask"], again["mask"])
     assert all(torch.equal(data.val[0][key], data.val[0][key]) for key in ("image", "mask"))
-    DataModule(augment=20).setup("fit")  # a strength over 9 is 9
+    DataModule(augment=20).setup("fit")  # a strength over 9 is no mistake
 
 
 def test_masks_move_with_their_images(folder: Path) -> None:

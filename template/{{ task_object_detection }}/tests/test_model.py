@@ -134,7 +134,7 @@ def test_splits_are_apart_and_repeat(coco: dict) -> None:
 
 def test_only_training_images_vary() -> None:
     """The training split is augmented anew each time, boxes staying inside; the others are as they are."""
-    DataModule(augment=20).setup("fit")  # a strength over 9 is 9
+    DataModule(augment=20).setup("fit")  # a strength over 9 is no mistake
     (data := DataModule()).setup("fit")
     first, second = (data.train.__getitems__([*range(40)]) for _ in range(2))
     assert not torch.equal(first["image"][0], second["image"][0])
