@@ -44,7 +44,7 @@ def copy_template() -> Path:
     """The template without its history: Copier renders what stands here, not the last commit."""
     folder = Path(tempfile.mkdtemp(prefix="template-"))
     atexit.register(shutil.rmtree, folder)
-    for name in ("copier.yml", "rules", "template"):
+    for name in ("copier.yml", "includes", "template"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)

@@ -24,7 +24,7 @@ from jinja2 import Environment
 @cache
 def asked_by(task: str) -> Any:
     """What a task's `_task.jinja` says: `small`, dials with which a step takes milliseconds, its `scores`, and more."""
-    return Environment().from_string((ROOT / f"template/{{{{ task_{task} }}}}/_task.jinja").read_text()).module
+    return Environment().from_string((ROOT / f"template/{{{{ overlay.{task} }}}}/_task.jinja").read_text()).module
 
 
 class Dials(dict[str, list[str]]):

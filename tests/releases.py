@@ -50,7 +50,7 @@ def clone(folder: Path) -> Path:
     """A clone with a tag for each release, and one more for the working tree as it is."""
     git("clone", "--quiet", "--no-tags", str(ROOT), str(folder))
     tag(folder)
-    for name in ("copier.yml", "rules", "template", "hooks"):
+    for name in ("copier.yml", "includes", "template", "hooks"):
         if (ROOT / name).is_dir():
             shutil.rmtree(folder / name)
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ruff_cache"))

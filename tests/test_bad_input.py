@@ -45,7 +45,7 @@ def images(folder: Path, **classes: int) -> Path:
 @pytest.mark.parametrize("task", TASKS)
 def test_all_faults_are_named(task: str, projects: dict[str, Project], tmp_path: Path) -> None:
     """Data with ten faults or more: `fit` has a line for each of them and no other, and one for each note."""
-    options, faults, notes = part_of(task, "_faults").hostile(tmp_path)
+    options, faults, notes = part_of(task, "_bad_data").hostile(tmp_path)
     ended = projects[task].fork("fit", "--run", "hostile", *options)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr + ended.stdout

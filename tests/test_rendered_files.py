@@ -109,7 +109,7 @@ def test_projects_have_every_file(template: Path, projects: dict[str, Path]) -> 
     rendered = {str(path.relative_to(project)) for project in projects.values() for path in files(project)}
     for source in files(template / "template"):
         parts = source.relative_to(template / "template").as_posix().removesuffix(".jinja").split("/")
-        if {".ruff_cache", "__pycache__", "_readme.md", "_task", "_baseline.py", "_faults.py"} & {*parts}:
+        if {".ruff_cache", "__pycache__", "_readme.md", "_task", "_baseline.py", "_bad_data.py"} & {*parts}:
             continue  # copier.yml excludes them
         names = {"{{ package_name }}": "my_project", "{{ _copier_conf.answers_file }}": ".copier-answers.yml"}
         path = "/".join(names.get(part, part) for part in parts if part in names or "{{" not in part)

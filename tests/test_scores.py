@@ -39,7 +39,7 @@ def test_scores(task: str, tmp_path: Path) -> None:
 
 def expectations(task: str) -> dict[str, dict[str, float]]:
     """What the task's page says to expect of each metric, by the options of `fit`."""
-    page = (ROOT / f"template/{{{{ task_{task} }}}}/_readme.md").read_text().partition("### What to expect")[2]
+    page = (ROOT / f"template/{{{{ overlay.{task} }}}}/_readme.md").read_text().partition("### What to expect")[2]
     rows = re.findall(r"^\| `fit ?(.*?)` \| (.+?) \| .*\d.* \| \d+ s \| .+ \|$", page, flags=re.MULTILINE)
     found = {options: re.findall(r"(test/\S+) (-?[\d.]+)", result) for options, result in rows}
     return {options: {metric: float(value) for metric, value in results} for options, results in found.items()}

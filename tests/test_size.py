@@ -52,7 +52,7 @@ def test_default_project_is_small(render: Any, tmp_path: Path) -> None:
 
 def test_tasks_are_small(template: Path) -> None:
     """A task's folder: in the median less than 350 lines of code, tests apart."""
-    folders = [template / "template" / f"{{{{ task_{task} }}}}" / "src" for task in TASKS]
+    folders = [template / "template" / f"{{{{ overlay.{task} }}}}" / "src" for task in TASKS]
     lines = [sum(code_lines(path.read_text()) for path in files(folder, "*.py")) for folder in folders]
     assert median(lines) < 350, dict(zip(TASKS, lines))
 
