@@ -1,133 +1,181 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Data loaders whose every random draw has an address, so that a run can be continued exactly.
+"""Data loaders that resume exactly, because every random draw has an address.
 
-The order of an epoch is a function of (seed, epoch), a sample's augmentation of (seed, epoch, index),
-and where to go on comes from the Trainer's progress: no state is saved, and neither workers,
-prefetching nor the number of ranks make a difference. Not covered: a changed `data.batch_size`,
-which counts the samples of a step over all ranks, and GPU kernels without `preset/reproducible`.
+The order of an epoch depends on (seed, epoch), the augmentation of a sample on (seed, epoch,
+index), and the place to resume at comes from the Trainer's progress. So no state is saved, and
+neither the number of workers nor that of devices changes what is drawn. Two things are not covered:
+a changed `data.batch_size`, and GPU kernels that are not deterministic (`preset/reproducible`).
 """
 
 import os
-import random
-import signal
 from collections.abc import Iterator
-from hashlib import blake2b
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.accelerators import CUDAAccelerator
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, default_collate, default_convert
+from torch.utils.data import DataLoader, Dataset, default_collate, default_convert
 
-from . import UserError
+from .errors import UserError
+from .lightning_internals import KeptSampler, training_position
+from .seeding import run_seed, seed_at
+from .signals import ignore_signals
 
-# What asks a run to stop; Windows has no SIGUSR1, which clusters send first.
-SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name)]
+MAX_DEFAULT_WORKERS = 8
+MIN_UNEVEN_BATCH = 3  # batch norm needs two samples in each half
 
-
-def seed_at(*address: int | str) -> None:
-    """Seed torch (CPU, CUDA, MPS), NumPy and Python from a hash of the address, the same on every machine."""
-    seed = int.from_bytes(blake2b(repr(address).encode(), digest_size=8).digest()) >> 1
-    random.seed(seed)
-    np.random.seed(seed & 0xFFFFFFFF)
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed takes a hundred times as long
-    if torch.cuda.is_initialized():
-        torch.cuda.manual_seed(seed)
-    if torch.backends.mps.is_available():
-        torch.mps.manual_seed(seed)
+# (seed, epoch, index of the sample)
+Address = tuple[int, int, int]
 
 
-def run_seed() -> int:
-    """What `seed_everything` was given."""
-    return int(os.environ.get("PL_GLOBAL_SEED", 0))
-
-
-def make_loader(dataset: Any, data: Any, train: bool = False) -> DataLoader:
-    """A loader over a dataset; where that has `__getitems__(indices)`, it returns whole batches.
+def make_loader(dataset: Any, data: LightningDataModule, train: bool = False) -> DataLoader:
+    """A loader over a dataset.
 
     Args:
-        dataset: says by `in_memory` whether reading a sample takes time.
-        data: the LightningDataModule. Its `hparams.batch_size` is of a step, over all ranks; its
-            `hparams.num_workers` read ahead. None: one for each core, shared among the ranks of the
-            machine and at most 8; none for data in memory, where they would only cost.
-        train: in an order of its own for each epoch, without a last batch that is not half full,
-            which would unsettle batch norm.
+        dataset: has `in_memory`, which is False if reading a sample takes time. If it has
+            `__getitems__(indices)`, that returns a whole batch.
+        data: its `hparams.batch_size` is summed over all devices, and `hparams.num_workers` is the
+            number of loader processes, or None to choose it.
+        train: shuffle in each epoch. A last batch that is less than half full is dropped, since it
+            would unsettle batch norm.
 
     Raises:
-        UserError: for a batch that the ranks cannot share.
+        UserError: if the devices cannot share a batch evenly.
     """
-    trainer, workers = data.trainer, data.hparams.num_workers
-    if workers is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        sharing = getattr(trainer and trainer.strategy, "num_processes", 1)
-        workers = 0 if dataset.in_memory else max(1, min(8, cores // sharing))
-    return Loader(
-        Addressed(dataset),
-        batch_size=share_of_batch(data),
-        sampler=AddressedSampler(dataset, trainer, data.hparams.batch_size) if train else None,
+    trainer = data.trainer
+    workers = number_of_workers(dataset, data)
+    sampler = None
+    if train:
+        sampler = AddressedSampler(dataset, trainer, data.hparams["batch_size"])
+    returns_batches = hasattr(dataset, "__getitems__")
+    return ResumableLoader(
+        AddressedDataset(dataset),
+        batch_size=samples_per_rank(data),
+        sampler=sampler,
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=ignore_signals,
-        pin_memory=isinstance(trainer and trainer.accelerator, CUDAAccelerator),  # it helps CUDA alone
-        collate_fn=default_convert if hasattr(dataset, "__getitems__") else default_collate,
+        pin_memory=trainer is not None and isinstance(trainer.accelerator, CUDAAccelerator),
+        collate_fn=default_convert if returns_batches else collate_samples,
     )
 
 
-def ranks_of(trainer: Any) -> tuple[int, int]:
-    """How many ranks there are, and which one this is."""
-    return (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+def number_of_workers(dataset: Any, data: LightningDataModule) -> int:
+    """The loader processes: by default none for data in memory, else a share of the cores."""
+    asked = data.hparams["num_workers"]
+    if asked is not None:
+        return asked
+    if dataset.in_memory:
+        return 0
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    strategy = data.trainer.strategy if data.trainer else None
+    processes_here = getattr(strategy, "num_processes", 1)
+    return max(1, min(MAX_DEFAULT_WORKERS, cores // processes_here))
 
 
-def share_of_batch(data: Any) -> int:
-    """The samples of a step that are this rank's; a UserError where the ranks cannot share them evenly."""
-    size, (ranks, _) = data.hparams.batch_size, ranks_of(data.trainer)
-    if size < 1 or size % ranks:
-        raise UserError(f"data.batch_size={size} cannot be shared by {ranks} devices: use a multiple of {ranks}")
-    return size // ranks
+def world_of(trainer: Trainer | None) -> tuple[int, int]:
+    """The number of ranks, and the number of this one."""
+    if trainer is None:
+        return 1, 0
+    return trainer.world_size, trainer.global_rank
 
 
-class Loader(DataLoader):
-    """Starts at the first batch that is asked for: the Trainer makes an iterator before it knows where it is."""
+def samples_per_rank(data: LightningDataModule) -> int:
+    """This rank's share of a batch.
 
-    def __iter__(self) -> Any:
-        yield from super().__iter__()
+    Raises:
+        UserError: if the ranks cannot share it evenly.
+    """
+    batch_size = data.hparams["batch_size"]
+    ranks, _ = world_of(data.trainer)
+    if batch_size < 1 or batch_size % ranks:
+        raise UserError(
+            f"data.batch_size={batch_size} cannot be shared by {ranks} devices;"
+            f" use a multiple of {ranks}"
+        )
+    return batch_size // ranks
 
-    def state_dict(self) -> dict:
-        return {}  # says that it can be continued; the Trainer's progress is all it needs
 
-    def load_state_dict(self, state: dict) -> None: ...
+class ResumableLoader(DataLoader):
+    """A DataLoader that starts at the batch where the Trainer is.
 
-
-class AddressedSampler(DistributedSampler):  # a kind that Lightning does not replace
-    """Addresses (seed, epoch, index) of this rank's share of the epoch's batches, from the Trainer's place on."""
-
-    def __init__(self, dataset: Any, trainer: Any, size: int) -> None:
-        self.trainer, (self.ranks, self.rank) = trainer, ranks_of(trainer)
-        self.count = len(dataset)
-        self.size = min(size, self.count - self.count % self.ranks)
-        rest = self.count % self.size
-        self.rest = rest - rest % self.ranks if 2 * rest >= max(self.size, 3) else 0
-
-    def __len__(self) -> int:
-        return (self.count // self.size * self.size + self.rest) // self.ranks
+    The Trainer makes an iterator before it knows where to resume. As a generator, this one asks for
+    the place when the first batch is requested.
+    """
 
     def __iter__(self) -> Iterator:
-        epoch, start = place(self.trainer)
-        seed_at(run_seed(), "order", epoch)
-        order = torch.randperm(self.count)[: len(self) * self.ranks].split(self.size)[start:]  # global batches
-        share = [index for batch in order for index in batch.tensor_split(self.ranks)[self.rank].tolist()]
-        return ((run_seed(), epoch, index) for index in share)
+        for batch in super().__iter__():
+            if isinstance(batch, WorkerFailure):
+                raise UserError(*batch.lines)
+            yield batch
+
+    def state_dict(self) -> dict:
+        """Empty, since the Trainer's progress is enough; Lightning asks whether there is one."""
+        return {}
+
+    def load_state_dict(self, state: dict) -> None:
+        pass
 
 
-def place(trainer: Any) -> tuple[int, int]:
-    """The epoch, and how many of its batches are done."""
-    if trainer is None or not trainer.training:
-        return 0, 0
-    return trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready
+class AddressedSampler(KeptSampler):
+    """Addresses of this rank's share of the epoch's batches, from where training is.
+
+    Global batches are cut from the epoch's order before each rank takes its part, so that their
+    sequence does not depend on the number of ranks.
+
+    Args:
+        dataset: its length is the number of samples.
+        trainer: knows the epoch and the batch; None outside of training.
+        batch_size: samples per optimizer step, summed over all ranks.
+    """
+
+    def __init__(self, dataset: Any, trainer: Trainer | None, batch_size: int) -> None:
+        self.trainer = trainer
+        self.ranks, self.rank = world_of(trainer)
+        self.sample_count = len(dataset)
+        samples_for_all_ranks = self.sample_count - self.sample_count % self.ranks
+        self.batch_size = min(batch_size, samples_for_all_ranks)
+        self.last_batch_size = self.size_of_last_batch()
+
+    def size_of_last_batch(self) -> int:
+        """Samples of the last batch if it is incomplete; 0 if it is dropped."""
+        rest = self.sample_count % self.batch_size
+        if 2 * rest < max(self.batch_size, MIN_UNEVEN_BATCH):
+            return 0
+        return rest - rest % self.ranks
+
+    def __len__(self) -> int:
+        complete_batches = self.sample_count // self.batch_size
+        return (complete_batches * self.batch_size + self.last_batch_size) // self.ranks
+
+    def __iter__(self) -> Iterator[Address]:
+        epoch, first_batch = training_position(self.trainer)
+        seed = run_seed()
+        seed_at(seed, "order", epoch)
+        order = torch.randperm(self.sample_count)[: len(self) * self.ranks]
+        global_batches = order.split(self.batch_size)
+        for batch in global_batches[first_batch:]:
+            own_part = batch.tensor_split(self.ranks)[self.rank]
+            for index in own_part.tolist():
+                yield seed, epoch, index
 
 
-class Addressed(Dataset):
-    """A dataset whose samples are drawn under their own seeds."""
+@dataclass(frozen=True)
+class WorkerFailure:
+    """Stands in for a batch that could not be read, to carry its error to the main process.
+
+    An exception would arrive as text, with the worker's traceback in front of the message.
+    """
+
+    lines: tuple[str, ...]
+
+
+class AddressedDataset(Dataset):
+    """A dataset whose samples are drawn under seeds of their own."""
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
@@ -135,15 +183,33 @@ class Addressed(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitems__(self, addresses: list) -> Any:
-        places = [address if isinstance(address, tuple) else (0, 0, address) for address in addresses]
-        if hasattr(self.dataset, "__getitems__"):  # a whole batch is drawn at once, under its first seed
-            seed_at(*places[0])
-            return self.dataset.__getitems__([index for *_, index in places])
-        return [seed_at(*place) or self.dataset[place[-1]] for place in places]
+    def __getitems__(self, addresses: list[Address] | list[int]) -> Any:
+        """A list of samples, or a whole batch if the dataset makes it at once."""
+        try:
+            return self.read([with_seed(address) for address in addresses])
+        except UserError as error:
+            return WorkerFailure(error.args)
+
+    def read(self, addresses: list[Address]) -> Any:
+        if hasattr(self.dataset, "__getitems__"):
+            seed_at(*addresses[0])
+            return self.dataset.__getitems__([index for _, _, index in addresses])
+        samples = []
+        for address in addresses:
+            seed_at(*address)
+            samples.append(self.dataset[address[-1]])
+        return samples
 
 
-def ignore_signals(worker: int) -> None:
-    """A signal to the whole group is answered by the ranks, which still need their workers then."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def with_seed(address: Address | int) -> Address:
+    """The address of a sample; in evaluation, where samplers yield plain indices, its seed is 0."""
+    if isinstance(address, tuple):
+        return address
+    return 0, 0, address
+
+
+def collate_samples(samples: Any) -> Any:
+    """torch's default collation, which lets a failure pass."""
+    if isinstance(samples, WorkerFailure):
+        return samples
+    return default_collate(samples)

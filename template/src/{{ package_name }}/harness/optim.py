@@ -1,37 +1,85 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""The optimizer that most experiments start from."""
+"""The optimizer and the learning-rate schedule that most experiments start from."""
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
+
+LAYERS_WITH_MATRICES = (
+    nn.Linear,
+    nn.Embedding,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+MAX_WARMUP_PART = 10  # the warm-up takes a tenth of the run at most
+FINAL_LR_SHARE = 0.1  # of the peak learning rate
 
 
 def adamw_warmup_cosine(
     module: LightningModule, lr: float, weight_decay: float, warmup_steps: int
 ) -> OptimizerLRSchedulerConfig:
-    """AdamW (arXiv 1711.05101), linear warm-up, cosine decay to a tenth (arXiv 1608.03983).
+    """AdamW (arXiv 1711.05101) with linear warm-up and cosine decay to a tenth (arXiv 1608.03983).
 
-    Weight decay spares vectors: biases, norms and scales. The warm-up takes `warmup_steps`
-    optimizer steps, and at most a tenth of the run; a run without an end does not decay.
+    Weight decay applies to matrices and kernels, not to biases, norms and scales. The warm-up takes
+    `warmup_steps` optimizer steps, at most a tenth of the run. A run without an end does not decay.
+
+    Returns:
+        What `configure_optimizers` returns: the optimizer, and a scheduler stepped after each step.
     """
-    # fsdp has flattened the parameters by now, so the shape alone does not tell.
-    weights = {id(m.weight) for m in module.modules() if isinstance(m, nn.Linear | nn.Embedding | _ConvNd)}
-    matrices = [p for p in module.parameters() if p.requires_grad and (p.ndim > 1 or id(p) in weights)]
-    vectors = [p for p in module.parameters() if p.requires_grad and p.ndim < 2 and id(p) not in weights]
-    groups = [{"params": ps, "weight_decay": w} for w, ps in ((weight_decay, matrices), (0.0, vectors)) if ps]
-    optimizer = AdamW(groups, lr=lr)
+    optimizer = AdamW(parameter_groups(module, weight_decay), lr=lr)
     scheduler = LambdaLR(optimizer, warmup_cosine(module, warmup_steps))
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    return {
+        "optimizer": optimizer,
+        "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+    }
+
+
+def parameter_groups(module: LightningModule, weight_decay: float) -> list[dict[str, Any]]:
+    """The trainable parameters in two groups: matrices with weight decay, vectors without."""
+    # By now fsdp has flattened the parameters, so that the number of dimensions is not enough.
+    matrix_ids = set()
+    for layer in module.modules():
+        if isinstance(layer, LAYERS_WITH_MATRICES):
+            matrix_ids.add(id(layer.weight))
+
+    matrices = []
+    vectors = []
+    for parameter in module.parameters():
+        if not parameter.requires_grad:
+            continue
+        if parameter.ndim > 1 or id(parameter) in matrix_ids:
+            matrices.append(parameter)
+        else:
+            vectors.append(parameter)
+
+    groups = []
+    if matrices:
+        groups.append({"params": matrices, "weight_decay": weight_decay})
+    if vectors:
+        groups.append({"params": vectors, "weight_decay": 0.0})
+    return groups
 
 
 def warmup_cosine(module: LightningModule, warmup_steps: int) -> Callable[[int], float]:
-    """The share of the peak learning rate at an optimizer step, as `adamw_warmup_cosine` has it."""
-    total = module.trainer.estimated_stepping_batches
-    warmup = max(1, min(warmup_steps, total / 10))
-    return lambda step: min(1.0, (step + 1) / warmup) * (0.55 + 0.45 * math.cos(math.pi * min(1.0, step / total)))
+    """A function from the optimizer step to the share of the peak learning rate."""
+    total_steps = module.trainer.estimated_stepping_batches
+    warmup = max(1, min(warmup_steps, total_steps / MAX_WARMUP_PART))
+    middle = (1 + FINAL_LR_SHARE) / 2
+    amplitude = (1 - FINAL_LR_SHARE) / 2
+
+    def share_of_peak(step: int) -> float:
+        warmup_share = min(1.0, (step + 1) / warmup)
+        progress = min(1.0, step / total_steps)
+        return warmup_share * (middle + amplitude * math.cos(math.pi * progress))
+
+    return share_of_peak

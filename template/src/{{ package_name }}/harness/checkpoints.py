@@ -1,0 +1,115 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""Reads and chooses checkpoints, and writes them so that a crash leaves the previous one."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from .errors import UserError
+
+LAST_CHECKPOINT = "last.ckpt"
+# A sharded checkpoint of fsdp2 is a folder; this file in it holds all but the weights.
+SHARDED_METADATA = "meta.pt"
+
+Checkpoint = dict[str, Any]
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """The contents of a checkpoint, with tensors left on disk until they are used.
+
+    Of fsdp2's sharded checkpoint it reads everything but the weights, of a DeepSpeed folder
+    nothing.
+
+    Raises:
+        UserError: if the file is not a checkpoint.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / SHARDED_METADATA
+        if not file.exists():
+            return {}
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        checkpoint["hyper_parameters"] = dict(checkpoint["hyper_parameters"])
+    except Exception as error:  # torch raises many kinds
+        raise UserError(
+            f"{path} cannot be read: it is missing, truncated, or not a checkpoint of fit"
+        ) from error
+    checkpoint.setdefault("stepped", 0)
+    return checkpoint
+
+
+def newest_checkpoint(folder: Path) -> tuple[str | None, Checkpoint]:
+    """The checkpoint that is furthest in training, and its contents; (None, {}) if there is none.
+
+    Checkpoints that cannot be read are skipped and named.
+
+    Raises:
+        UserError: if there are checkpoints, and none of them can be read.
+    """
+    newest = None
+    contents: Checkpoint = {}
+    unreadable = []
+    for path in folder.glob("*.ckpt"):
+        try:
+            found = read_checkpoint(path)
+            progress = (found.get("stepped", 0), path.stat().st_mtime, path)
+        except (UserError, OSError):
+            if path.exists():  # else another process, which trains, has just deleted it
+                unreadable.append(path.name)
+            continue
+        if newest is None or progress > newest:
+            newest = progress
+            contents = found
+
+    names = ", ".join(sorted(unreadable))
+    if newest is None:
+        if unreadable:
+            raise UserError(
+                f"{folder}: every checkpoint is truncated ({names}); --restart starts over"
+            )
+        return None, {}
+    if unreadable:
+        print(f"skipped {names}, which cannot be read")
+    return str(newest[-1]), contents
+
+
+def best_checkpoint(folder: Path) -> str:
+    """The best checkpoint, by what the newest one recorded, or else the newest one itself."""
+    newest, contents = newest_checkpoint(folder)
+    for key, state in contents.get("callbacks", {}).items():
+        if not key.startswith("ModelCheckpoint"):
+            continue
+        name = Path(state["best_model_path"]).name
+        if name and (folder / name).is_file():
+            return str(folder / name)
+    return newest or str(folder)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Names a checkpoint only when it is complete, so that a crash leaves the previous one."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            UserError: if the disk is full or the folder cannot be written.
+        """
+        partial = Path(f"{path}.partial")
+        try:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:  # a full disk is either, depending on who notices
+            partial.unlink(missing_ok=True)
+            raise UserError(
+                f"{path} cannot be written: {error}; free space, and run the same command to resume"
+            ) from error

@@ -1,0 +1,126 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""name the managed files that differ from what the template rendered (exit code 3)"""
+
+from difflib import SequenceMatcher
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import copier
+import yaml
+
+from ..arguments import Arguments
+from ..errors import UserError
+
+EXIT_DRIFT = 3
+ANSWERS_FILE = Path(".copier-answers.yml")
+MANAGED_MARK = "Managed by copier-lightning"
+OWNERS_MARK = "# Yours:"
+
+Lines = list[str]
+
+
+def run(arguments: Arguments) -> int:
+    """Compare the managed files with the recorded version of the template, rendered again.
+
+    Lines added beside a comment `# Yours:`, and a value changed below one, do not count. Copier
+    itself cannot tell, since it keeps no copy of what it rendered.
+
+    Returns:
+        The exit code: 3 if a file differs.
+
+    Raises:
+        UserError: outside of a project.
+    """
+    refuse_options(arguments)
+    answers = read_answers()
+    source = answers.pop("_src_path")
+    version = answers.pop("_commit")
+    managed = render_managed_files(source, version, answers)
+    differences = []
+    for path, rendered in managed.items():
+        difference = describe_difference(path, rendered)
+        if difference:
+            differences.append(difference)
+    for difference in differences:
+        print(difference)
+    print(
+        f"{len(differences)} of {len(managed)} managed files differ from {version} of the template"
+    )
+    return EXIT_DRIFT if differences else 0
+
+
+def refuse_options(arguments: Arguments) -> None:
+    unused = [*arguments.overrides, *arguments.configs]
+    if arguments.run is not None:
+        unused.append("--run")
+    if arguments.restart:
+        unused.append("--restart")
+    if unused:
+        raise UserError(f"drift takes no options, got {unused[0]}")
+
+
+def read_answers() -> dict[str, Any]:
+    """The recorded answers, with the template's source and version."""
+    try:
+        answers = yaml.safe_load(ANSWERS_FILE.read_text())
+    except OSError:
+        answers = None
+    if not isinstance(answers, dict) or not {"_src_path", "_commit"} <= answers.keys():
+        raise UserError(f"drift runs in a project, where {ANSWERS_FILE} has _src_path and _commit")
+    return answers
+
+
+def render_managed_files(source: str, version: str, answers: dict[str, Any]) -> dict[Path, Lines]:
+    """The lines of each managed file as that version of the template renders it."""
+    managed = {}
+    with TemporaryDirectory() as folder:
+        copier.run_copy(source, folder, answers, vcs_ref=version, defaults=True, quiet=True)
+        for path in sorted(Path(folder).rglob("*")):
+            if not path.is_file():
+                continue
+            lines = path.read_text("utf-8").splitlines()
+            if lines and MANAGED_MARK in lines[0]:
+                managed[path.relative_to(folder)] = lines
+    return managed
+
+
+def describe_difference(path: Path, rendered: Lines) -> str:
+    """How many lines were added and removed; empty if only the owner's lines differ."""
+    if not path.is_file():
+        return f"{path} is deleted"
+    current = path.read_text("utf-8", "replace").splitlines()
+    matcher = SequenceMatcher(None, rendered, current, autojunk=False)
+    added = 0
+    removed = 0
+    for kind, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        if kind == "insert":
+            is_owners = insertion_is_owners(rendered, current, old_start, new_start)
+        else:
+            is_owners = replacement_is_owners(rendered, old_start, old_end)
+        if not is_owners:
+            added += new_end - new_start
+            removed += old_end - old_start
+    if not added and not removed:
+        return ""
+    return f"{path} +{added} -{removed}"
+
+
+def insertion_is_owners(rendered: Lines, current: Lines, old_start: int, new_start: int) -> bool:
+    """Whether inserted lines are beside a comment `# Yours:`."""
+    above = rendered[max(old_start - 1, 0) : old_start]
+    # An insertion that starts like the lines below it can be aligned lower; take the lowest place.
+    while old_start < len(rendered) and rendered[old_start] == current[new_start]:
+        old_start += 1
+        new_start += 1
+    below = rendered[old_start : old_start + 1]
+    return any(OWNERS_MARK in line for line in above + below)
+
+
+def replacement_is_owners(rendered: Lines, old_start: int, old_end: int) -> bool:
+    """Whether a changed or deleted line is the single line below a comment `# Yours:`."""
+    is_single_line = old_end - old_start == 1
+    above = rendered[max(old_start - 1, 0) : old_start]
+    return is_single_line and any(OWNERS_MARK in line for line in above)

@@ -1,0 +1,169 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""train a model; everything it produces is kept in runs/NAME, and the same command resumes it"""
+
+from lightning.pytorch import LightningDataModule, LightningModule
+
+from ..arguments import Arguments
+from ..callbacks.last_checkpoint import LastCheckpoint
+from ..callbacks.shared_buffers import SharedBuffers
+from ..callbacks.step_seeds import StepSeeds
+from ..checkpoints import AtomicCheckpointIO, Checkpoint, newest_checkpoint
+from ..config import CHANGEABLE_ON_RESUME, DeferredCLI
+from ..config_files import chosen_layers, project_layers
+from ..errors import UserError
+from ..experiment import (
+    check_same_facts,
+    check_same_model,
+    fill_run_names,
+    new_run_id,
+    parse_experiment,
+)
+from ..lightning_internals import call_after_data_is_prepared
+from ..messages import is_rank_zero
+from ..results import check_finite, final_metrics, save_metrics
+from ..resumed_loggers import resume_loggers
+from ..run_folder import RunFolder, run_folder_for_fit
+from ..weights import load_weights
+
+
+def run(
+    arguments: Arguments,
+    model_class: type[LightningModule],
+    data_class: type[LightningDataModule],
+) -> None:
+    """Start a run, or resume it if it was cut off."""
+    folder = run_folder_for_fit(arguments.run, arguments.configs)
+    if folder.is_finished() and not arguments.restart:
+        print(f"{folder.path} is finished; choose another --run, or start over with --restart")
+        return
+    is_new = not folder.path.exists()
+    try:
+        train(arguments, folder, model_class, data_class)
+    except Exception:
+        if is_new and is_rank_zero():
+            folder.delete_if_unused()
+        raise
+
+
+def train(
+    arguments: Arguments,
+    folder: RunFolder,
+    model_class: type[LightningModule],
+    data_class: type[LightningDataModule],
+) -> None:
+    cli = read_configuration(arguments, folder, model_class, data_class)
+    ckpt_path, checkpoint = checkpoint_to_resume(cli, folder, arguments.restart)
+    check_same_model(checkpoint, model_class, ckpt_path)
+    check_same_options(cli, checkpoint, folder)
+    run_id = new_run_id()
+    recorded = f"{arguments.describe()}\n{cli.recorded_config()}".replace("{id}", run_id)
+    fill_run_names(cli.config, folder, run_id)
+
+    data_class.known = None  # type: ignore[attr-defined]
+    cli.build()
+    check_same_facts(cli, checkpoint.get("hyper_parameters", {}))
+    is_resumed = bool(checkpoint)
+    if is_resumed and is_rank_zero():
+        print(f"run   {folder.path} resumes after step {checkpoint['global_step']}")
+    if cli.config.weights and not is_resumed:
+        load_weights(cli.model, cli.config.weights, cli.config.new_head)
+
+    keeps_checkpoints = cli.trainer.checkpoint_callback and not cli.config.trainer.fast_dev_run
+    if keeps_checkpoints:
+        make_resumable(cli, folder, checkpoint, recorded, arguments.restart)
+    try:
+        cli.trainer.fit(
+            cli.model,
+            datamodule=cli.datamodule,
+            ckpt_path=ckpt_path,
+            weights_only=cli.config.weights_only,
+        )
+    finally:
+        folder.close()
+    report(cli, folder, checkpoint)
+
+
+def read_configuration(
+    arguments: Arguments,
+    folder: RunFolder,
+    model_class: type[LightningModule],
+    data_class: type[LightningDataModule],
+) -> DeferredCLI:
+    """The configuration of a new run, or the recorded one of a run to resume.
+
+    The command line overrides both.
+
+    Raises:
+        UserError: if an option cannot be used with `fit`.
+    """
+    layers = project_layers()
+    recorded = None if arguments.restart else folder.recorded_config()
+    if recorded is not None:
+        layers = [folder.config_file]
+        if recorded.startswith(arguments.describe() + "\n"):
+            # A cluster restarts a job with the same command; `callbacks+=` must not add twice.
+            arguments = Arguments(arguments.command, arguments.run, arguments.restart, [], [])
+    cli = parse_experiment(arguments, layers + chosen_layers(arguments), model_class, data_class)
+    if cli.config.ckpt_path:
+        raise UserError(
+            "fit resumes a run with --run NAME, and starts from weights with --weights PATH;"
+            " ckpt_path is for validate, test and predict"
+        )
+    if cli.config.weights and "pretrained" in cli.config.model:
+        cli.config.model.pretrained = False  # published weights would replace those asked for
+    return cli
+
+
+def checkpoint_to_resume(
+    cli: DeferredCLI, folder: RunFolder, restart: bool
+) -> tuple[str | None, Checkpoint]:
+    """Path and contents of the checkpoint to resume from; (None, {}) for a new run."""
+    if restart or cli.config.trainer.fast_dev_run:
+        return None, {}
+    return newest_checkpoint(folder.checkpoints)
+
+
+def check_same_options(cli: DeferredCLI, checkpoint: Checkpoint, folder: RunFolder) -> None:
+    """Refuse to resume with options of the model or the data that the run was not started with.
+
+    Raises:
+        UserError: naming the first of them.
+    """
+    sections = {"model": "hyper_parameters", "data": "datamodule_hyper_parameters"}
+    for section, key in sections.items():
+        for name, value in checkpoint.get(key, {}).items():
+            asked = cli.config[section].get(name, value)
+            if asked != value and name not in CHANGEABLE_ON_RESUME:
+                raise UserError(
+                    f"{folder.path} has {section}.{name}={value}, not {asked}; choose another --run"
+                )
+
+
+def make_resumable(
+    cli: DeferredCLI, folder: RunFolder, checkpoint: Checkpoint, config: str, restart: bool
+) -> None:
+    """Let training write into the run's folder, in a way that it can be resumed from any step."""
+    trainer = cli.trainer
+    # They come first, so that what other callbacks log for a step is logged after it was saved.
+    trainer.callbacks[:0] = [LastCheckpoint(folder, checkpoint), StepSeeds(), SharedBuffers()]
+    trainer.strategy.checkpoint_io = AtomicCheckpointIO()
+
+    def open_folder() -> None:
+        if trainer.is_global_zero:
+            folder.open(config, restart)
+            resume_loggers(trainer.loggers, checkpoint.get("stepped"))
+
+    call_after_data_is_prepared(trainer, open_folder)
+
+
+def report(cli: DeferredCLI, folder: RunFolder, checkpoint: Checkpoint) -> None:
+    """Save the final metrics, and print where everything is."""
+    metrics = final_metrics(cli.trainer, checkpoint)
+    check_finite(metrics)
+    save_metrics(cli.trainer, folder, "fit", metrics)
+    best_path = getattr(cli.trainer.checkpoint_callback, "best_model_path", "")
+    if best_path and cli.trainer.is_global_zero:
+        program = cli.parser.prog.removesuffix(" fit")
+        print(f"run   {folder.path}")
+        print(f"best  {best_path.rpartition('/')[2]}")
+        print(f"next  {program} test --run {folder.name}")

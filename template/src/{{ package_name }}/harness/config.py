@@ -1,0 +1,196 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""The configuration: LightningCLI's parser, our options, and placeholders."""
+
+import argparse
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cached_property
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError, Namespace
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from .cli import program_name
+from .errors import UserError
+from .ranges import Range, check_range, check_ranges
+
+# Callbacks with their own section in the configuration, so that a single key can be overridden.
+CALLBACK_SECTIONS = {
+    "checkpoint": ModelCheckpoint,
+    "early_stopping": EarlyStopping,
+    "lr_monitor": LearningRateMonitor,
+}
+# What a resumed run may change, because the result does not depend on it.
+CHANGEABLE_ON_RESUME = {"num_workers", "path", "hub", "predict_path", "compile"}
+# Lightning keeps this among the hyperparameters, to build the class again.
+INSTANTIATOR = "_instantiator"
+NEEDS_A_VALUE = ("ckpt_path", "weights", "data.path", "data.hub", "data.predict_path")
+
+
+class DeferredCLI(LightningCLI):
+    """LightningCLI that parses when it is made, and builds when a command calls `build`.
+
+    In between, a command adapts `config`: it chooses a checkpoint and fills in placeholders.
+
+    Args:
+        model_class: a LightningModule. Its parameters named like a property of the data are facts.
+        data_class: a LightningDataModule.
+        words: the command line, with each layer of the configuration as `--config=FILE`.
+        command: its name, for messages.
+
+    Raises:
+        UserError: for an unknown key, a wrong type, or a number outside its range.
+    """
+
+    trainer: Trainer
+    model: LightningModule
+    datamodule: LightningDataModule
+
+    def __init__(
+        self,
+        model_class: type[LightningModule],
+        data_class: type[LightningDataModule],
+        words: list[str],
+        command: str,
+    ) -> None:
+        self.facts = fact_names(model_class, data_class)
+        super().__init__(
+            model_class,
+            data_class,
+            save_config_callback=None,
+            parser_kwargs={
+                "prog": f"{program_name()} {command}",
+                "exit_on_error": False,
+                "allow_abbrev": False,
+            },
+            args=words,
+            run=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        for section, callback in CALLBACK_SECTIONS.items():
+            parser.add_lightning_class_args(callback, section)
+        for name in self.facts:
+            parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+        parser.add_argument(
+            "--weights", type=str | None, default=None, help="fit: a checkpoint to start from"
+        )
+        parser.add_argument(
+            "--new_head", type=bool, default=False, help="fit: leave out weights of another size"
+        )
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None,
+            help="validate, test, predict: the checkpoint to use (default: the run's best)",
+        )
+        parser.add_argument(
+            "--weights_only",
+            type=bool | None,
+            default=None,
+            help="how torch.load reads the checkpoint (default: weights only)",
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            raise UserError(explain(error, list(parser.get_defaults().keys()))) from error
+        self.check_values()
+
+    def check_values(self) -> None:
+        config = self.config
+        for key in NEEDS_A_VALUE:
+            if config.get(key) == "":
+                raise UserError(f"--{key} is empty; name a file or folder, or leave the option out")
+        check_range("seed_everything", config.seed_everything, Range(min=0))
+        check_range(
+            "trainer.accumulate_grad_batches",
+            config.trainer.accumulate_grad_batches,
+            Range(min=1),
+        )
+        check_ranges("model", self.model_class.__init__, config.model)
+        check_ranges("data", self.datamodule_class.__init__, config.data)
+
+    def instantiate_classes(self) -> None:
+        """Build nothing yet: LightningCLI calls this when it is made."""
+
+    def build(self) -> None:
+        """Make `datamodule`, `model` and `trainer` from `config`."""
+        self.parser.callback_keys = self.callback_sections()
+        super().instantiate_classes()
+
+    def callback_sections(self) -> list[str]:
+        """The callbacks that Lightning accepts with this Trainer."""
+        trainer = self.config.trainer
+        if trainer.barebones:
+            return []
+        sections = list(CALLBACK_SECTIONS)
+        if not trainer.logger:
+            sections.remove("lr_monitor")
+        return sections
+
+    def use_hyperparameters(self, hyperparameters: Mapping[str, Any], words: list[str]) -> None:
+        """Give the model the hyperparameters of its checkpoint that the command line keeps."""
+        overridden = set(re.findall(r"--model\.(\w+)", " ".join(words)))
+        kept = {}
+        for name, value in hyperparameters.items():
+            if name != INSTANTIATOR and name not in overridden:
+                kept[name] = value
+        if kept:
+            self.config = self.parser.parse_object({"model": kept}, self.config)
+
+    def recorded_config(self) -> str:
+        """The resolved configuration as YAML, with `null` where a default is overridden by it."""
+        config = self.config.clone()
+        del config["ckpt_path"]
+        return self.parser.dump(config, skip_none=False)
+
+
+def fact_names(
+    model_class: type[LightningModule], data_class: type[LightningDataModule]
+) -> list[str]:
+    """The model's parameters that are filled in from the data: it has a property of that name."""
+    names = []
+    for name in signature(model_class).parameters:
+        attribute = getattr(data_class, name, None)
+        if isinstance(attribute, property | cached_property):
+            names.append(name)
+    return names
+
+
+def explain(error: Exception, keys: list[str]) -> str:
+    """jsonargparse's error in one line, with the key that was probably meant."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"Does not validate .*? Errors: ", "", text)
+    named = re.search(r"(?:arguments: --|option ')([\w.]+)", text)
+    close = get_close_matches(named[1], keys, n=1) if named else []
+    if close:
+        return f"{text}; did you mean {close[0]}?"
+    return f"{text}; `fit --help` lists every key and its type"
+
+
+def fill_placeholders(value: Any, names: Mapping[str, str]) -> Any:
+    """Replace `{run}`, `{run_dir}` and `{id}`; namespaces and dicts are changed in place."""
+    if isinstance(value, str | Path):
+        text = str(value)
+        for placeholder, replacement in names.items():
+            text = text.replace(placeholder, replacement)
+        return type(value)(text)
+    if isinstance(value, list | tuple | set):
+        return type(value)(fill_placeholders(item, names) for item in value)
+    if isinstance(value, argparse.Namespace | Namespace):
+        fill_mapping(vars(value), names)
+    elif isinstance(value, dict):
+        fill_mapping(value, names)
+    return value
+
+
+def fill_mapping(mapping: dict[str, Any], names: Mapping[str, str]) -> None:
+    for key, item in mapping.items():
+        mapping[key] = fill_placeholders(item, names)

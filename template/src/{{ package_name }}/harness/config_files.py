@@ -1,0 +1,39 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""Where configuration files are, and in which order they are laid over each other."""
+
+from pathlib import Path
+
+from .arguments import Arguments
+
+
+def config_folder() -> Path:
+    """The folder `configs`: here, in the installed package, or in the checkout."""
+    package = Path(__file__).parents[1]
+    here = Path("configs")
+    for folder in (here, package / "configs", package.parents[1] / "configs"):
+        if (folder / "trainer.yaml").is_file():
+            return folder
+    return here
+
+
+def list_configs() -> list[str]:
+    """The names that `-c` takes, such as `preset/debug`."""
+    return sorted(f"{path.parent.name}/{path.stem}" for path in config_folder().glob("*/*.yaml"))
+
+
+def find_config(name: str) -> Path:
+    """The file that a value of `-c` means: a name in the folder `configs`, or a path."""
+    named = config_folder() / f"{name}.yaml"
+    if named.is_file():
+        return named
+    return Path(name)
+
+
+def project_layers() -> list[Path]:
+    """The configuration that every new run starts from."""
+    return [config_folder() / "trainer.yaml", config_folder() / "base.yaml"]
+
+
+def chosen_layers(arguments: Arguments) -> list[Path]:
+    """The files given with `-c`."""
+    return [find_config(name) for name in arguments.configs]

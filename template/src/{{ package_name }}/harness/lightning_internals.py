@@ -1,0 +1,109 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""Everything that relies on private or undocumented names of Lightning.
+
+Each function states why it needs them. All were checked against Lightning 2.6.6; `pyproject.toml`
+bounds Lightning accordingly. When the bound is raised, check these first.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DistributedSampler
+
+
+def silence_known_warnings() -> None:
+    """Hide warnings and tips that no user of the project can act on.
+
+    - `LeafSpec`: Lightning calls what torch 2.15 deprecates.
+    - `Checkpoint directory ... exists`: a resumed run has one.
+    - `has __len__ defined`: the workers of a stream share its samples.
+    """
+    for message in (
+        ".*LeafSpec",
+        "Checkpoint directory .* exists and is not empty",
+        ".*has `__len__` defined",
+    ):
+        warnings.filterwarnings("ignore", message)
+    rank_zero_logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    rank_zero_logger.addFilter(is_no_tip)
+
+
+def is_no_tip(record: logging.LogRecord) -> bool:
+    """False for Lightning's tips, which advertise its other products."""
+    return "Tip:" not in str(record.msg)
+
+
+def call_after_data_is_prepared(trainer: Trainer, action: Callable[[], None]) -> None:
+    """Have `trainer.fit` call `action` after `prepare_data`, before any logger opens a file.
+
+    A run folder must not appear before the data is known to be good, and it must be locked before a
+    logger writes into it. Lightning calls no hook between these two points.
+    """
+    connector: Any = trainer._data_connector
+    prepare_data = connector.prepare_data
+
+    def prepare_data_then_act() -> None:
+        prepare_data()
+        action()
+
+    connector.prepare_data = prepare_data_then_act
+
+
+def training_position(trainer: Trainer | None) -> tuple[int, int]:
+    """The epoch, and how many of its batches are done; (0, 0) outside of training.
+
+    The loops are public, their progress counters are not documented.
+    """
+    if trainer is None or not trainer.training:
+        return 0, 0
+    return trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready
+
+
+def logged_steps(trainer: Trainer) -> int:
+    """How many steps the loggers have seen, which is the step that they are given next.
+
+    A validation inside an epoch runs before its training step is counted.
+    """
+    steps = trainer.fit_loop.epoch_loop._batches_that_stepped
+    if trainer.validating:
+        steps += 1
+    return steps
+
+
+def restore_logged_steps(trainer: Trainer, steps: int) -> None:
+    """Set the counters that Lightning restores by guessing when a checkpoint is saved.
+
+    It assumes a checkpoint of `ModelCheckpoint`; `last.ckpt` is written between two steps.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    loop._batches_that_stepped = steps
+    loop.batch_progress.total.ready = loop.batch_progress.total.completed + 1
+
+
+def purge_tensorboard_after(logger: TensorBoardLogger, steps: int) -> None:
+    """Make TensorBoard hide the events of the steps that will be repeated.
+
+    The option belongs to the writer, which the logger makes from its own keyword arguments.
+    """
+    logger._kwargs["purge_step"] = steps
+
+
+def open_csv_with_columns(logger: CSVLogger, columns: list[str]) -> None:
+    """Open a CSVLogger with the columns of an earlier file.
+
+    Opening deletes an existing metrics.csv, with a warning; without its columns, the logger would
+    rewrite the file when the first row arrives.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        logger.experiment.metrics_keys = columns
+
+
+class KeptSampler(DistributedSampler):
+    """A sampler that Lightning leaves in place.
+
+    With several devices it replaces every sampler that is not a `DistributedSampler`.
+    """

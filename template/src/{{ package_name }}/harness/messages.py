@@ -1,0 +1,19 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""Messages to the person who runs a command."""
+
+import os
+import sys
+
+# SLURM's variables are also set in commands started by hand inside a job; there the rank is 0.
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+
+
+def is_rank_zero() -> bool:
+    """True on global rank 0, the process that prints messages; known before torch is imported."""
+    return all(os.environ.get(name, "0") == "0" for name in RANK_VARIABLES)
+
+
+def note(text: str) -> None:
+    """Print something worth knowing that is not an error."""
+    if is_rank_zero():
+        print(f"note  {text}", file=sys.stderr)
