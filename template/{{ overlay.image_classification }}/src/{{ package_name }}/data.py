@@ -1,41 +1,63 @@
-"""Images with labels: digits to start with, or your own. Yours: updates leave it alone."""
+"""Labelled images: digits, or your own. Yours: updates of the template leave this file alone."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from PIL import Image, ImageOps
+from PIL import Image
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader, Dataset, Subset
-from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 
-from .harness import Faults, UserError, cut, note_imbalance, note_leaks
+from .harness.errors import ErrorCollector, UserError
 from .harness.loaders import make_loader
+from .harness.ranges import Range
+from .harness.splits import cut_splits, note_imbalance, note_leaks
+from .readers.augmentation import random_affine, random_flip
+from .readers.class_folders import LabelledImages, LabelledSplits, read_class_folders
+from .readers.hub import load_hub_splits
+from .readers.images import (
+    ImageInfo,
+    check_images,
+    convert_image,
+    list_predict_images,
+    read_image,
+    reading,
+)
 
-Splits = dict[str, tuple[Any, list[int]]]  # images, which are images, paths or Hub rows, and labels
+UNKNOWN_LABEL = -1  # of images to predict, and in test splits of the Hub whose labels are secret
+MAX_DIGIT_INK = 16  # in scikit-learn's scans
 
 
 class DataModule(LightningDataModule):
-    """Scikit-learn's digits, a folder with a subfolder for each class, or a Hub dataset.
+    """Labelled images: scikit-learn's digits, a folder for each class, or a Hub dataset.
+
+    Every image file is read once before training, so that all errors are reported at once. Batches
+    are described in `ImageDataset`.
 
     Args:
-        path: a folder `CLASS/*.png`, or `{train,val,test}/CLASS/*.png`; neither path nor hub: digits.
-        hub: a Hugging Face dataset with the columns `image` and `label`, by name or local folder.
-        predict_path: an image, or a folder of images, to predict; default: the test split.
+        path: a folder with `CLASS/*.png` or `{train,val,test}/CLASS/*.png`; by default the digits.
+        hub: a Hugging Face dataset with the columns `image` and `label`: its name or local folder.
+        predict_path: an image, or a folder of images, for `predict`; by default the test split.
         image_size: side in pixels, after resizing and centre cropping.
-        batch_size: images of a step, over all devices.
-        val_fraction: share of all images that is cut from `train` where there is no `val`.
-        test_fraction: the same for `test`.
-        split_seed: of the cuts, which keep the classes' shares.
-        folds: for cross-validation, so many equal parts of `train`, of which one is `test`; 0: none.
-        fold: which one, from 0.
-        augment: strength, up to 9; at 1, turns by 10 degrees, shifts and zooms by 10 %, either way.
-        flip: mirror left and right half of the time.
-        num_workers: loader processes; default: to fit data and machine.
+        batch_size: images per optimizer step, summed over all devices.
+        val_fraction: share of all images held out for validation if the data has no `val` split.
+        test_fraction: share of all images held out for testing if the data has no `test` split.
+        split_seed: seed of the random split, which keeps the proportions of the classes.
+        folds: number of cross-validation folds; 0 disables.
+        fold: index of the fold that is the test split, from 0.
+        augment: strength of augmentation; 0 disables, 1 rotates by up to 10 degrees and shifts and
+            scales by up to 10 %.
+        flip: mirror training images left to right with probability 0.5.
+        num_workers: loader processes; by default chosen for the data and the machine.
+
+    Raises:
+        UserError: with all errors in the data, when data are prepared or a fact is read.
     """
 
     hparams: Any
@@ -45,53 +67,74 @@ class DataModule(LightningDataModule):
         path: str | None = None,
         hub: str | None = None,
         predict_path: str | None = None,
-        image_size: int = 32,
-        batch_size: int = 64,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
-        folds: int = 0,
-        fold: int = 0,
-        augment: float = 1.0,
+        image_size: Annotated[int, Range(min=1)] = 32,
+        batch_size: Annotated[int, Range(min=1)] = 64,
+        val_fraction: Annotated[float, Range(min=0)] = 0.1,
+        test_fraction: Annotated[float, Range(min=0)] = 0.2,
+        split_seed: Annotated[int, Range(min=0)] = 0,
+        folds: Annotated[int, Range(min=0)] = 0,
+        fold: Annotated[int, Range(min=0)] = 0,
+        augment: Annotated[float, Range(min=0)] = 1.0,
         flip: bool = False,
-        num_workers: int | None = None,
+        num_workers: Annotated[int | None, Range(min=0)] = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
 
-    @cached_property
-    def splits(self) -> Splits:
-        """The images and labels of each split, when nothing is wrong with any of them."""
-        hp, faults, contents = self.hparams, Faults(), {}
-        splits, self.names = read_hub(hp.hub) if hp.hub else read_folder(hp.path, faults) if hp.path else read_digits()
-        self.new = list_images(Path(hp.predict_path)) if hp.predict_path else []
-        faults += [f"data.predict_path={hp.predict_path}: no image is there"] * bool(hp.predict_path and not self.new)
-        for image in [*self.new, *(path for paths, _ in splits.values() if hp.path for path in paths)]:
-            with faults:
-                contents[image] = content(image)
-        images, labels = splits["train"]
-        with faults:
-            parts = cut([self.names[label] for label in labels], splits, hp)
-            splits |= {name: (Subset(images, part), [labels[i] for i in part]) for name, part in parts.items()}
-        note_imbalance([self.names[label] for label in splits["train"][1]])
-        if hp.path:
-            note_leaks({n: {p: contents[p] for p in paths if p in contents} for n, (paths, _) in splits.items()})
-        faults.refuse()
-        return splits
+    # A fact: it fills in the Model's parameter of the same name.
+
+    @property
+    def class_names(self) -> list[str]:
+        return self.loaded.class_names
 
     @cached_property
-    def class_names(self) -> list[str]:
-        return self.names if self.splits else []
+    def loaded(self) -> "LoadedImages":
+        """The images of every split and those to predict, free of errors."""
+        options = self.hparams
+        errors = ErrorCollector()
+        found = find_labelled_images(options, errors)
+        predict_paths = list_predict_images(options.predict_path, errors)
+        paths = list(predict_paths)
+        if options.path:
+            for samples in found.splits.values():
+                paths.extend(samples.images)
+        checked = check_images(paths, errors)
+
+        splits = dict(found.splits)
+        with errors:
+            splits.update(cut_train(found, options))
+        note_imbalance([found.class_names[label] for label in splits["train"].labels])
+        if options.path:
+            contents = {split: contents_of(splits[split], checked) for split in splits}
+            note_leaks(contents)
+        errors.raise_if_any()
+        return LoadedImages(splits, found.class_names, predict_paths)
 
     def setup(self, stage: str) -> None:
-        hp, a = self.hparams, self.hparams.augment / max(10, self.hparams.augment + 1)
-        fit = [v2.Resize(hp.image_size), v2.CenterCrop(hp.image_size), v2.ToImage(), v2.ToDtype(torch.float32, True)]
-        vary = [v2.RandomAffine(100 * a, (a, a), (1 - a, 1 + a), interpolation=2), v2.RandomHorizontalFlip(hp.flip / 2)]
-        plain = v2.Compose(fit)
+        loaded = self.loaded
         # A dataset for each split, so that only the training split is augmented.
-        self.train = ImageDataset(*self.splits["train"], v2.Compose([*fit[:2], *vary, *fit[2:]]))
-        self.val, self.test = (ImageDataset(*self.splits[split], plain) for split in ("val", "test"))
-        self.predict = ImageDataset(self.new, [-1] * len(self.new), plain) if self.new else self.test
+        self.train = ImageDataset(loaded.splits["train"], self.make_transform(augmented=True))
+        plain = self.make_transform(augmented=False)
+        self.val = ImageDataset(loaded.splits["val"], plain)
+        self.test = ImageDataset(loaded.splits["test"], plain)
+        self.predict = self.test
+        if loaded.predict_paths:
+            unlabelled = [UNKNOWN_LABEL] * len(loaded.predict_paths)
+            self.predict = ImageDataset(LabelledImages(loaded.predict_paths, unlabelled), plain)
+
+    def make_transform(self, augmented: bool) -> v2.Transform:
+        """From a PIL image to a float32 tensor (3, S, S) with values from 0 to 1."""
+        options = self.hparams
+        steps: list[v2.Transform] = [
+            v2.Resize(options.image_size),
+            v2.CenterCrop(options.image_size),
+        ]
+        if augmented:
+            steps.append(random_affine(options.augment))
+            steps.append(random_flip(options.flip))
+        steps.append(v2.ToImage())
+        steps.append(v2.ToDtype(torch.float32, scale=True))
+        return v2.Compose(steps)
 
     def train_dataloader(self) -> DataLoader:
         return make_loader(self.train, self, train=True)
@@ -106,93 +149,127 @@ class DataModule(LightningDataModule):
         return make_loader(self.predict, self)
 
 
-class ImageDataset(Dataset):
-    """Dicts of `image` (3, size, size) with values from 0 to 1, `label`, and `name`, a path or a number."""
+@dataclass(frozen=True)
+class LoadedImages:
+    """What the options of the data name.
 
-    def __init__(self, images: Any, labels: list[int], transform: v2.Transform) -> None:
-        self.images, self.labels, self.transform = images, labels, transform
-        self.in_memory = isinstance(images[0], Image.Image)
+    Args:
+        splits: `train`, `val` and `test`.
+        class_names: what the labels index.
+        predict_paths: the images of `data.predict_path`.
+    """
+
+    splits: dict[str, LabelledImages]
+    class_names: list[str]
+    predict_paths: list[Path]
+
+
+class ImageDataset(Dataset):
+    """Labelled images, read one at a time.
+
+    Each item is a dict with
+
+    - `image`: float32 (3, S, S) with values from 0 to 1, where S is `data.image_size`;
+    - `label`: the index of the class, or -1 if it is unknown;
+    - `name`: the path of a file, or the index of any other image.
+
+    A batch has `image` (B, 3, S, S), `label` int64 (B,), and `name`: B paths, or int64 (B,).
+    """
+
+    def __init__(self, samples: LabelledImages, transform: v2.Transform) -> None:
+        self.images = samples.images
+        self.labels = samples.labels
+        self.transform = transform
+        self.in_memory = isinstance(samples.images[0], Image.Image)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> dict:
-        image = self.images[index]
-        name = image if isinstance(image, str) else index
-        return {"image": self.transform(read_image(image)), "label": self.labels[index], "name": name}
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        with reading(f"image {index} of data.hub"):  # whose rows are decoded here
+            source = self.images[index]
+            image = read_rgb(source)
+        return {
+            "image": self.transform(image),
+            "label": self.labels[index],
+            "name": str(source) if isinstance(source, Path) else index,
+        }
 
 
-def read_digits() -> tuple[Splits, list[str]]:
+def read_rgb(source: Path | dict[str, Any] | Image.Image) -> Image.Image:
+    """The RGB image of a file, of a row of a Hub dataset, or in memory."""
+    if isinstance(source, Path):
+        return read_image(source)
+    if isinstance(source, dict):
+        return convert_image(source["image"])
+    return source
+
+
+def find_labelled_images(options: Any, errors: ErrorCollector) -> LabelledSplits:
+    """The images of the source that the options name, in the splits that it brings."""
+    if options.path:
+        return read_class_folders(Path(options.path), errors, classes_required=True)
+    if options.hub:
+        return read_hub(options.hub)
+    return read_digits()
+
+
+def read_digits() -> LabelledSplits:
     """1,797 handwritten digits of 8 x 8 pixels (E. Alpaydin and C. Kaynak, UCI, 1998)."""
-    scans, labels = load_digits(return_X_y=True)
-    images = [Image.fromarray((scan.reshape(8, 8) / 16 * 255).astype("uint8")).convert("RGB") for scan in scans]
-    return {"train": (images, list(map(int, labels)))}, [str(digit) for digit in range(10)]
+    scans, digits = load_digits(return_X_y=True)
+    images = []
+    for scan in scans:
+        pixels = scan.reshape(8, 8) / MAX_DIGIT_INK * 255
+        images.append(Image.fromarray(pixels.astype(np.uint8)).convert("RGB"))
+    samples = LabelledImages(images, labels=digits.tolist())
+    return LabelledSplits({"train": samples}, class_names=[str(digit) for digit in range(10)])
 
 
-def read_folder(path: str, faults: Faults) -> tuple[Splits, list[str]]:
-    """The images of each split and the names of the classes; what is wrong with the folders is added to the faults."""
-    root = Path(path)
-    given = [name for name in ("train", "val", "test") if (root / "train").is_dir() and (root / name).is_dir()]
-    names = list_folders(root / "train" if given else root)
-    if len(names) < 2:
-        raise UserError(f"data.path={path} takes CLASS/*.png or train/CLASS/*.png, 2 classes or more; it has {names}")
-    odd = [name for name in list_folders(root) if given and name not in ("train", "val", "test")]
-    faults += [f"{root / name}: beside train there are val and test alone; move it away" for name in odd]
-    splits: Splits = {}
-    for split in given or ["train"]:
-        at = root / split if given else root
-        unknown = [name for name in list_folders(at) if name not in names]
-        faults += [f"{at / name}: train has no such class; add it there, or move this away" for name in unknown]
-        loose = [file for file in list_images(at) if Path(file).parent == at]
-        faults += [f"{file}: an image lies in the folder of its class; move it there" for file in loose]
-        images = {name: list_images(at / name) for name in names}
-        faults += [f"{at / name}: no image of this class is there; add some" for name in names if not images[name]]
-        items = [(image, label) for label, name in enumerate(names) for image in images[name]]
-        splits[split] = [image for image, _ in items], [label for _, label in items]
-    return splits, names
+def read_hub(name: str) -> LabelledSplits:
+    """The splits of a Hub dataset whose labels are published.
+
+    Raises:
+        UserError: if it cannot be loaded, or lacks the split or the columns that are needed.
+    """
+    splits = {}
+    class_names = []
+    for split, rows in load_hub_splits(name).items():
+        label_feature = rows.features.get("label")
+        if "image" not in rows.features or not hasattr(label_feature, "names"):
+            raise UserError(
+                f"data.hub={name}: {split} needs the columns `image` and `label`, with the names "
+                f"of the classes, got {rows.features}; choose another dataset"
+            )
+        labels = list(rows["label"])
+        if UNKNOWN_LABEL not in labels:
+            splits[split] = LabelledImages(rows, labels)
+            class_names = label_feature.names
+    if "train" not in splits:
+        raise UserError(f"data.hub={name}: no split `train` with labels; choose another dataset")
+    return LabelledSplits(splits, class_names)
 
 
-def list_folders(path: Path) -> list[str]:
-    return sorted(p.name for p in path.iterdir() if p.is_dir() and p.name[0] != ".") if path.is_dir() else []
+def cut_train(found: LabelledSplits, options: Any) -> dict[str, LabelledImages]:
+    """`train`, and the splits cut from it because the data does not bring them.
+
+    Raises:
+        UserError: if there are too few images for them, or the options are impossible.
+    """
+    train = found.splits["train"]
+    names = [found.class_names[label] for label in train.labels]
+    splits = {}
+    for split, indices in cut_splits(names, found.splits, options).items():
+        splits[split] = LabelledImages(
+            images=Subset(train.images, indices),
+            labels=[train.labels[index] for index in indices],
+        )
+    return splits
 
 
-def list_images(path: Path) -> list[str]:
-    """An image, or those of a folder and of the folders in it, but for hidden ones."""
-    found = [path] if path.is_file() else sorted(path.rglob("[!.]*"))
-    return [str(p) for p in found if p.suffix.lower() in IMG_EXTENSIONS]
-
-
-def read_hub(name: str) -> tuple[Splits, list[str]]:
-    """Needs the extra `hub`, and the network unless the dataset is cached or a local folder."""
-    try:
-        from datasets import load_dataset
-
-        hub = {split: rows for split, rows in load_dataset(name).items() if -1 not in rows["label"]}  # a secret label
-        names = hub["train"].features["label"].names
-    except Exception as error:  # not installed, offline, misspelt, private, other columns
-        raise UserError(f"data.hub={name} cannot be used: {error}".replace("\n", " ")) from error
-    return {str(k).replace("validation", "val"): (rows, list(rows["label"])) for k, rows in hub.items()}, names
-
-
-def content(path: str) -> bytes:
-    """A hash of an image file that can be read."""
-    try:
-        data = Path(path).read_bytes()
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"{image.mode} has more than 8 bits in a channel")  # which would be clipped to white
-            image.draft("RGB", (1, 1))  # an eighth of a JPEG's size, which takes a fraction of the time
-            image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # all are Pillow's
-        reason = getattr(error, "strerror", None) or str(error).partition("<")[0].strip()  # no object in memory
-        raise UserError(f"{path} is no readable image ({reason}): replace it, or take it out") from error
-    return blake2b(data, digest_size=16).digest()
-
-
-def read_image(item: str | dict | Image.Image) -> Image.Image:
-    """The RGB image of a path, a Hub row, or an image; upright."""
-    try:
-        image = Image.open(item) if isinstance(item, str) else item["image"] if isinstance(item, dict) else item
-        return ImageOps.exif_transpose(image).convert("RGB")
-    except OSError as error:
-        raise UserError(f"{item} is no readable image ({error}): replace it, or take it out") from error
+def contents_of(samples: LabelledImages, checked: Mapping[Path, ImageInfo]) -> dict[str, str]:
+    """The content of each readable image file, by its path."""
+    contents = {}
+    for path in samples.images:
+        if path in checked:
+            contents[str(path)] = checked[path].content
+    return contents

@@ -1,7 +1,7 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Finds labelled images in a folder that has a subfolder for each class."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,26 @@ from .images import find_splits, is_named_like_image, list_images
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images, and for each the index of its class.
+    """Images, and the index of the class of each.
 
     Args:
-        images: paths, rows of a Hub dataset, or images in memory.
+        images: a sequence of paths, of images in memory, or of rows of a Hub dataset.
         labels: as many as images.
     """
 
-    images: Sequence[Any]
+    images: Any
     labels: list[int]
 
 
 @dataclass(frozen=True)
-class ClassFolders:
-    """What a folder contains: labelled images by split, and the names of the classes."""
+class LabelledSplits:
+    """Labelled images by split, and the names of the classes that the labels index."""
 
     splits: dict[str, LabelledImages]
     class_names: list[str]
+
+
+ClassFolders = LabelledSplits
 
 
 def read_class_folders(
@@ -36,7 +39,7 @@ def read_class_folders(
     errors: ErrorCollector,
     classes_required: bool,
     sort_key: Callable[[Path], Any] | None = None,
-) -> ClassFolders:
+) -> LabelledSplits:
     """Find `CLASS/*.png` or `{train,val,test}/CLASS/*.png`; the images are not opened.
 
     Args:
@@ -64,7 +67,7 @@ def read_class_folders(
             splits[split].images.append(path)
             splits[split].labels.append(label)
 
-    folders = ClassFolders(splits, layout.class_names)
+    folders = LabelledSplits(splits, class_names=list(layout.labels))
     check_train(root, folders, errors, classes_required)
     for folder in find_empty_folders(layout, splits, classes_required):
         errors.append(f"{folder}: no image found there; add images or remove the folder")
@@ -79,13 +82,13 @@ class FolderLayout:
         root: the folder `data.path`.
         has_split_folders: whether `train` and others are folders in it.
         splits: the names of the splits.
-        class_names: the folders of `train`.
+        labels: the index of each class, by its name, which is that of a folder of `train`.
     """
 
     root: Path
     has_split_folders: bool
     splits: list[str]
-    class_names: list[str]
+    labels: dict[str, int]
 
     def split_folder(self, split: str) -> Path:
         return self.root / split if self.has_split_folders else self.root
@@ -107,13 +110,13 @@ class FolderLayout:
             )
         if len(parts) > 1:
             class_name = parts[0]
-            if class_name not in self.class_names:
+            if class_name not in self.labels:
                 raise UserError(
                     f"{self.split_folder(split) / class_name}: train has no class of this name; "
                     "add it there, or move or remove this folder"
                 )
-            return split, self.class_names.index(class_name)
-        if self.class_names:
+            return split, self.labels[class_name]
+        if self.labels:
             raise UserError(f"{path}: image outside the class folders; move it into one of them")
         return split, 0
 
@@ -125,7 +128,7 @@ def find_layout(root: Path) -> FolderLayout:
         root=root,
         has_split_folders=bool(given),
         splits=given or ["train"],
-        class_names=list_class_names(train_folder),
+        labels={name: label for label, name in enumerate(list_class_names(train_folder))},
     )
 
 
@@ -139,7 +142,7 @@ def list_class_names(folder: Path) -> list[str]:
 
 
 def check_train(
-    root: Path, folders: ClassFolders, errors: ErrorCollector, classes_required: bool
+    root: Path, folders: LabelledSplits, errors: ErrorCollector, classes_required: bool
 ) -> None:
     """Raise a `UserError` with all errors if there is no image, or too few classes."""
     if classes_required and len(folders.class_names) < 2:
@@ -164,7 +167,7 @@ def find_empty_folders(
         folder = layout.split_folder(split)
         used_labels = set(samples.labels)
         if classes_required or split == "train":
-            for label, name in enumerate(layout.class_names):
+            for name, label in layout.labels.items():
                 if label not in used_labels:
                     yield folder / name
         elif not samples.images:

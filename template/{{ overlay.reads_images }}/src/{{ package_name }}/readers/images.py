@@ -107,19 +107,17 @@ def add_files(folder: Path, found: FoundFiles, parents: frozenset[Path]) -> None
 def note_skipped(root: Path, skipped: Sequence[Path]) -> None:
     """Say how many files in `root` were skipped, and name a few."""
     if skipped:
-        names = [str(path.relative_to(root)) for path in skipped]
-        count = count_files(skipped)
-        note(f"skipped {count} in {root}, not in a readable image format: {name_a_few(names)}")
+        files = describe_files(skipped)
+        note(f"skipped {files} in {root}: not in a readable image format")
 
 
-def count_files(paths: Sequence[Path]) -> str:
-    return "1 file" if len(paths) == 1 else f"{len(paths)} files"
-
-
-def name_a_few(names: Sequence[str]) -> str:
-    """Such as `a.txt, b.txt, c.txt, ...`."""
-    shown = ", ".join(names[:NAMES_IN_NOTE])
-    return f"{shown}, ..." if len(names) > NAMES_IN_NOTE else shown
+def describe_files(paths: Sequence[Path]) -> str:
+    """Their number and a few names: `5 files (a.txt, b.txt, c.txt, ...)`."""
+    noun = "file" if len(paths) == 1 else "files"
+    names = [path.name for path in paths[:NAMES_IN_NOTE]]
+    if len(paths) > NAMES_IN_NOTE:
+        names.append("...")
+    return f"{len(paths)} {noun} ({', '.join(names)})"
 
 
 def is_named_like_image(path: Path) -> bool:
@@ -129,14 +127,18 @@ def is_named_like_image(path: Path) -> bool:
 @cache
 def image_suffixes() -> frozenset[str]:
     """The suffixes of the formats that Pillow can decode, in lower case, such as `.png`."""
-    formats = {*image_formats(), "MPO"}  # MPO is JPEG with several frames, read by JPEG's plugin
-    suffixes = Image.registered_extensions()
-    return frozenset(suffix for suffix, name in suffixes.items() if name in formats)
+    formats = (*image_formats(), "MPO")  # MPO is JPEG with several frames, read by JPEG's plugin
+    suffixes = set()
+    for suffix, name in Image.registered_extensions().items():
+        if name in formats:
+            suffixes.add(suffix)
+    return frozenset(suffixes)
 
 
 @cache
 def image_formats() -> tuple[str, ...]:
     """The names of the formats that Pillow can decode, in the order in which it tries them."""
+    Image.preinit()  # the most common formats come first
     Image.init()
     formats = []
     for name in Image.ID:
@@ -151,7 +153,11 @@ def find_splits(root: Path) -> list[str]:
     """Those of `train`, `val` and `test` that are folders in `root`; none without `train`."""
     if not (root / "train").is_dir():
         return []
-    return [split for split in SPLITS if (root / split).is_dir()]
+    splits = []
+    for split in SPLITS:
+        if (root / split).is_dir():
+            splits.append(split)
+    return splits
 
 
 # ---- Check ---------------------------------------------------------------------------------------
@@ -199,8 +205,11 @@ def check_images(
                 try:
                     checked[path] = job.result()
                 except UserError as error:
-                    errors.append(f"{origins[path]}: {error}" if origins else str(error))
-    note_more_frames([path for path, info in checked.items() if info.has_more_frames])
+                    line = str(error)
+                    if origins and path in origins:
+                        line = f"{origins[path]}: {line}"
+                    errors.append(line)
+    note_more_frames(checked)
     return checked
 
 
@@ -225,18 +234,20 @@ def inspect_image(path: Path) -> ImageInfo:
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height of an image that is not decoded yet."""
     width, height = image.size
+    if image.format == "TIFF":  # Pillow swaps them already
+        return width, height
     orientation = image.getexif().get(ExifTags.Base.Orientation)
-    is_sideways = orientation in SIDEWAYS_ORIENTATIONS
-    if is_sideways and image.format != "TIFF":  # of which Pillow gives the upright size
+    if orientation in SIDEWAYS_ORIENTATIONS:
         return height, width
     return width, height
 
 
-def note_more_frames(paths: Sequence[Path]) -> None:
+def note_more_frames(checked: Mapping[Path, ImageInfo]) -> None:
     """Say how many files have several frames, and name a few."""
+    paths = [path for path, info in checked.items() if info.has_more_frames]
     if paths:
-        names = name_a_few([str(path) for path in paths])
-        note(f"only the first frame is used of {count_files(paths)} with several frames: {names}")
+        files = describe_files(paths)
+        note(f"only the first frame is used of {files}")
 
 
 # ---- Read ----------------------------------------------------------------------------------------
