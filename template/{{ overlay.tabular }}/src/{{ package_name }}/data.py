@@ -1,52 +1,91 @@
-"""Tables: scikit-learn's to start with, or your own. Yours: updates of the template leave it alone."""
+"""Rows of a table. Yours: updates of the template leave this file alone."""
 
+from dataclasses import dataclass
 from functools import cached_property
-from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch import LightningDataModule
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from .harness import Faults, note_imbalance, note_leaks
+from .harness.errors import ErrorCollector
 from .harness.loaders import make_loader
-from .harness.tables import Rows, assign_roles, find, read_table, refuse, require, scale, split_rows, standardise, typed
+from .harness.ranges import Range
+from .harness.splits import note_imbalance
+from .readers.columns import (
+    Roles,
+    assign_roles,
+    convert_columns,
+    find_categories,
+    mean_and_std,
+    standardise,
+)
+from .readers.row_splits import note_shared_rows, split_rows
+from .readers.table_checks import report_column, report_columns, require_columns
+from .readers.tables import FIRST_ROW, read_table
+
+MISSING_TARGET = "the target is missing; fill it in or remove the row"
+UNSEEN_CLASS = "class {value} is in no training row; add some"
+UNSEEN_CATEGORY = "{value} is in no training row; add some, or set data.unseen_categories to ignore"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the training rows say; the model keeps it, to encode other rows in the same way."""
+
+    columns: list[str]  # inputs, numbers first
+    scales: list[list[float]]  # mean and standard deviation of each numeric column
+    categories: list[list[str]]  # the values of each other column
+    class_names: list[str]  # empty for regression
+    target_scale: list[float]  # mean and standard deviation of the target, for regression
+
+
+@dataclass(frozen=True)
+class LoadedTable:
+    rows: dict[str, pd.DataFrame]  # by split; numbers, and text for other columns
+    datasets: dict[str, "Rows"]  # by split
+    facts: Facts
 
 
 class DataModule(LightningDataModule):
-    """One of scikit-learn's tables, a CSV file with a header, a Parquet file, or JSONL, an object in each line.
+    """A table: one of scikit-learn's, or a CSV file with a header, a JSONL file or a Parquet file.
 
-    A missing number is taken for the training mean, a missing category for index 0, the unknown. A
-    column of numbers that are all the same in the training rows is left out. Rows are numbered as a
-    spreadsheet does, the header being row 1, or by their lines in JSONL; empty rows are skipped.
+    A missing number is replaced by the training mean, a missing category by index 0, which stands
+    for unknown. A numeric column with one value in all training rows is left out. Rows are
+    numbered as in a spreadsheet (the header is row 1), or by lines in JSONL; empty rows are
+    skipped. Batches are described in `Rows`.
 
     Args:
-        dataset: what is used where there is no path; its target is called `target`.
-        path: a table, .csv, .jsonl or Parquet.
-        predict_path: rows to predict, with a target or without; default: the test split.
-        problem: default: the dataset's, and classification for your own table.
+        dataset: table to use if there is no `path`; its target is called `target`.
+        path: a .csv, .jsonl or Parquet file.
+        predict_path: rows for `predict`, with a target or without; by default the test split.
+        problem: by default that of `dataset`, and classification for your own table.
         target: the column to predict.
-        categorical: columns of categories; default: those with more text than numbers.
-        numeric: columns of numbers; default: those that have no other role.
+        categorical: columns of categories; by default those with more text than numbers.
+        numeric: columns of numbers; by default those without another role.
         ignore: columns to leave out, such as identifiers.
-        split_column: says `train`, `val` or `test`; a split that it lacks is cut from `train`.
-        unseen_categories: `refuse` those that no training row has, or `ignore` them: take them for missing.
-        batch_size: rows of a step, over all devices.
-        val_fraction: share of all rows that is cut from `train`.
-        test_fraction: the same for `test`.
-        split_seed: of the cuts, which keep the classes' shares.
-        folds: for cross-validation, so many equal parts of `train`, of which one is `test`; 0: none.
-        fold: which one, from 0.
-        num_workers: loader processes; default: none, since the table is in memory.
+        split_column: column that says `train`, `val` or `test`; a split without rows is held out
+            from `train`.
+        unseen_categories: `refuse` categories that no training row has, or `ignore` them, which
+            treats them as missing.
+        batch_size: rows per optimizer step, summed over all devices.
+        val_fraction: share of all rows held out for validation if the data has no `val` split.
+        test_fraction: share of all rows held out for testing if the data has no `test` split.
+        split_seed: seed of the random split, which keeps the proportions of the classes.
+        folds: number of cross-validation folds; 0 disables.
+        fold: index of the fold that is the test split, from 0.
+        num_workers: loader processes; by default none, since the table is in memory.
 
     Raises:
-        UserError: for a table that cannot be used, when a fact is read or data are prepared.
+        UserError: if the table cannot be used; when data are prepared or a fact is read.
     """
 
     hparams: Any
-    known: Any = None  # a checkpoint's facts, with which to predict takes no training rows
+    known: dict[str, Any] | None = None  # a checkpoint's hyperparameters, set for `predict`
 
     def __init__(
         self,
@@ -60,141 +99,288 @@ class DataModule(LightningDataModule):
         ignore: list[str] | None = None,
         split_column: str | None = None,
         unseen_categories: Literal["refuse", "ignore"] = "refuse",
-        batch_size: int = 64,
-        val_fraction: float = 0.2,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
-        folds: int = 0,
-        fold: int = 0,
-        num_workers: int | None = None,
+        batch_size: Annotated[int, Range(min=1)] = 64,
+        val_fraction: Annotated[float, Range(min=0)] = 0.2,
+        test_fraction: Annotated[float, Range(min=0)] = 0.2,
+        split_seed: Annotated[int, Range(min=0)] = 0,
+        folds: Annotated[int, Range(min=0)] = 0,
+        fold: Annotated[int, Range(min=0)] = 0,
+        num_workers: Annotated[int | None, Range(min=0)] = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.regression = problem == "regression" or (problem is None and not path and dataset == "diabetes")
+        if problem is None:
+            self.regression = not path and dataset == "diabetes"
+        else:
+            self.regression = problem == "regression"
 
-    @cached_property
-    def table(self) -> tuple[dict[str, pd.DataFrame], SimpleNamespace]:
-        """The rows of each split, with typed columns, and what `train` says, when nothing is wrong with any row."""
-        hp, faults = self.hparams, Faults()
-        frame = read_table(hp.path, faults) if hp.path else read_embedded(hp.dataset)
-        self.numeric, text = assign_roles(frame, hp, self.regression, faults)
-        values = typed(frame, self.numeric, text, faults)
-        if not {hp.target, hp.split_column or hp.target} <= {*frame}:
-            faults.refuse()  # these, by now
-        with faults:
-            refuse(frame[[hp.target]].isna(), frame, "is no target; fill it in, or take the row out")
-        parts = split_rows(frame, hp, None if self.regression else hp.target, faults)
-        rows = {name: values.loc[part.index] for name, part in parts.items()}
-        facts = learn(rows["train"], self.numeric, hp.target, self.regression, faults)
-        for name in ("val", "test") if rows["train"][hp.target].count() else ():
-            encode(rows[name], facts, hp.unseen_categories, hp.target, faults)
-        if hp.predict_path:
-            with faults:
-                encode(read_table(hp.predict_path, faults), facts, hp.unseen_categories, None, faults)
-        if hp.path:
-            note_imbalance([] if self.regression else rows["train"][hp.target].dropna().tolist())
-            note_leaks({name: contents(part) for name, part in rows.items()})
-        faults.refuse()
-        return rows, facts
+    # Facts, which fill in the Model's parameters of the same names
+
+    @property
+    def columns(self) -> list[str]:
+        return self.facts.columns
+
+    @property
+    def scales(self) -> list[list[float]]:
+        return self.facts.scales
+
+    @property
+    def categories(self) -> list[list[str]]:
+        return self.facts.categories
+
+    @property
+    def class_names(self) -> list[str]:
+        return self.facts.class_names
+
+    @property
+    def target_scale(self) -> list[float]:
+        return self.facts.target_scale
+
+    @property
+    def facts(self) -> Facts:
+        if self.known is None:
+            return self.table.facts
+        return Facts(
+            columns=self.known["columns"],
+            scales=self.known["scales"],
+            categories=self.known["categories"],
+            class_names=self.known["class_names"],
+            target_scale=self.known["target_scale"],
+        )
+
+    # Loaders
+
+    def prepare_data(self) -> None:
+        """Read and check all rows, so that errors are reported before training."""
+        # Encoding the rows to predict takes facts, so this reads the training rows as well.
+        _ = self.predict_dataset
+
+    def train_dataloader(self) -> DataLoader:
+        return make_loader(self.table.datasets["train"], self, train=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return make_loader(self.table.datasets["val"], self)
+
+    def test_dataloader(self) -> DataLoader:
+        return make_loader(self.table.datasets["test"], self)
+
+    def predict_dataloader(self) -> DataLoader:
+        return make_loader(self.predict_dataset, self)
+
+    # Reading
 
     @property
     def rows(self) -> dict[str, pd.DataFrame]:
-        return self.table[0]
-
-    @property
-    def facts(self) -> SimpleNamespace:
-        return SimpleNamespace(**self.known) if self.known else self.table[1]
-
-    # What the training rows say, for the model to keep.
-    columns = property(lambda self: self.facts.columns)
-    scales = property(lambda self: self.facts.scales)
-    categories = property(lambda self: self.facts.categories)
-    class_names = property(lambda self: self.facts.class_names)
-    target_scale = property(lambda self: self.facts.target_scale)
+        """The rows of each split."""
+        return self.table.rows
 
     @cached_property
-    def tables(self) -> dict[str, Rows]:
-        hp = self.hparams
-        return {name: encode(part, self, hp.unseen_categories, hp.target) for name, part in self.rows.items()}
+    def predict_dataset(self) -> "Rows":
+        """The encoded rows of `predict_path`, or of the test split, and their cells."""
+        facts = self.facts
+        if not self.hparams.predict_path:
+            return encode_with_cells(self.rows["test"], facts, self.hparams.unseen_categories)
+        errors = ErrorCollector()
+        dataset = self.read_rows_to_predict(facts, errors)
+        errors.raise_if_any()
+        return dataset
 
-    def prepare_data(self) -> None:
-        self.predict_dataloader() if self.known else self.tables
+    @cached_property
+    def table(self) -> LoadedTable:
+        """The training table, read and checked; `predict_path` is checked along with it.
 
-    def train_dataloader(self) -> DataLoader:
-        return make_loader(self.tables["train"], self, train=True)
+        Raises:
+            UserError: with a line for each error.
+        """
+        options = self.hparams
+        errors = ErrorCollector()
+        rows, roles = self.read_splits(errors)
+        train = rows["train"]
+        facts = learn_facts(train, roles, options.target, self.regression, errors)
+        if train[options.target].isna().all():
+            errors.raise_if_any()  # without training rows, every category would be unseen
+        datasets = {}
+        for name, part in rows.items():
+            datasets[name] = encode(
+                part,
+                facts,
+                unseen=options.unseen_categories,
+                target=options.target,
+                errors=errors,
+            )
+        if options.predict_path:
+            with errors:
+                self.read_rows_to_predict(facts, errors)
+        if options.path:
+            if not self.regression:
+                note_imbalance(train[options.target].dropna().tolist())
+            note_shared_rows(rows)
+        errors.raise_if_any()
+        return LoadedTable(rows, datasets, facts)
 
-    def val_dataloader(self) -> DataLoader:
-        return make_loader(self.tables["val"], self)
+    def read_splits(self, errors: ErrorCollector) -> tuple[dict[str, pd.DataFrame], Roles]:
+        """The rows of each split with typed columns, and the roles of the columns.
 
-    def test_dataloader(self) -> DataLoader:
-        return make_loader(self.tables["test"], self)
+        Raises:
+            UserError: if the file cannot be read, or lacks the target or the split column.
+        """
+        options = self.hparams
+        frame = self.read_frame(errors)
+        roles = assign_roles(frame, options, self.regression, errors)
+        typed = convert_columns(frame, roles, errors)
+        for name in (options.target, options.split_column):
+            if name and name not in frame:
+                errors.raise_if_any()  # `assign_roles` has reported it
+        target = frame[options.target]
+        report_column(target, target.isna(), MISSING_TARGET, errors)
+        class_column = None if self.regression else options.target
+        splits = split_rows(frame, options, class_column, errors)
+        return {name: typed.loc[part.index] for name, part in splits.items()}, roles
 
-    def predict_dataloader(self) -> DataLoader:
-        """All columns of what is predicted go with it, for people to read."""
-        hp, faults = self.hparams, Faults()
-        new = read_table(hp.predict_path, faults) if hp.predict_path else self.rows["test"]
-        encoded = encode(new, self, hp.unseen_categories, None, faults)
-        faults.refuse()
-        cells = new.astype(object).where(new.notna(), "")
-        encoded.columns |= {f"input {name}": cells[name].to_numpy() for name in cells}
-        return make_loader(encoded, self)
+    def read_frame(self, errors: ErrorCollector) -> pd.DataFrame:
+        if self.hparams.path:
+            return read_table(self.hparams.path, errors)
+        return read_embedded(self.hparams.dataset)
+
+    def read_rows_to_predict(self, facts: Facts, errors: ErrorCollector) -> "Rows":
+        frame = read_table(self.hparams.predict_path, errors)
+        return encode_with_cells(frame, facts, self.hparams.unseen_categories, errors)
 
 
-def learn(train: pd.DataFrame, numeric: list[str], target: str, regression: bool, faults: Faults) -> SimpleNamespace:
-    """What the training rows say; a table without a column that says anything is a fault."""
-    inputs = train.drop(columns=target)
-    names = [str(name) for name in inputs if name not in numeric or inputs[name].nunique() > 1]
-    if len(train) and not inputs[names].notna().any(axis=None):
-        faults.append("no column to learn from: see data.numeric, data.categorical and data.ignore")
-    return SimpleNamespace(
-        columns=names,
-        scales=[scale(train[name]) for name in names if name in numeric],
-        categories=[sorted(train[name].dropna().unique()) for name in names if name not in numeric],
-        class_names=[] if regression else sorted(train[target].dropna().unique()),
-        target_scale=scale(train[target]) if regression else [0.0, 1.0],
+class Rows(Dataset):
+    """Encoded rows in memory.
+
+    A batch is a dict of columns; B is the number of rows in it:
+
+        row (B,): int64, number of the row in its file.
+        numbers (B, N): float32, in standard deviations from the mean of the training rows.
+        categories (B, C): int64, index in the column's categories plus 1; 0 if missing or unknown.
+        target (B,): int64, index of the class, or float32, standardised; not in rows to predict.
+        "input NAME" (B,): cells of column NAME as in the file; in rows to predict only.
+    """
+
+    in_memory = True
+
+    def __init__(self, columns: dict[str, Tensor | np.ndarray]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns["row"])
+
+    def __getitems__(self, indices: list[int]) -> dict[str, Tensor | np.ndarray]:
+        return {name: column[indices] for name, column in self.columns.items()}
+
+
+def learn_facts(
+    train: pd.DataFrame,
+    roles: Roles,
+    target: str,
+    regression: bool,
+    errors: ErrorCollector,
+) -> Facts:
+    """Learn from the training rows; a table without any input is reported."""
+    numeric = []
+    for name in roles.numeric:
+        if name != target and train[name].nunique() > 1:
+            numeric.append(name)
+    text = [name for name in roles.text if name != target]
+    columns = [*numeric, *text]
+    if len(train) and train[columns].isna().all(axis=None):
+        errors.append(
+            "data: there is no column to learn from; "
+            "see data.numeric, data.categorical and data.ignore"
+        )
+    class_names = []
+    target_scale = [0.0, 1.0]
+    if regression:
+        target_scale = mean_and_std(train[target])
+    else:
+        class_names = sorted(train[target].dropna().unique())
+    return Facts(
+        columns=columns,
+        scales=[mean_and_std(train[name]) for name in numeric],
+        categories=[sorted(train[name].dropna().unique()) for name in text],
+        class_names=class_names,
+        target_scale=target_scale,
     )
 
 
-def contents(rows: pd.DataFrame) -> dict[str, int]:
-    """A hash of each row's inputs and target."""
-    hashes = pd.util.hash_pandas_object(rows, index=False)
-    return {f"row {row}": value for row, value in hashes.items()}
-
-
 def encode(
-    frame: pd.DataFrame, facts: Any, unseen: str = "refuse", target: str | None = None, faults: Faults | None = None
+    frame: pd.DataFrame,
+    facts: Any,
+    unseen: str = "refuse",
+    target: str | None = None,
+    errors: ErrorCollector | None = None,
 ) -> Rows:
-    """`row` (B,), its number, `numbers` (B, N), in standard deviations from the mean, `categories` (B, C),
-    indices from 1, 0 for unknown, and `target` (B,), an index from 0, or a number like the others.
+    """Encode rows for the model.
+
+    A checkpoint is enough to encode new rows:
+    `encode(read_table("new.csv"), Model.load_from_checkpoint(path).hparams)`.
 
     Args:
         frame: from `read_table`.
-        facts: a DataModule, or a checkpoint's hyperparameters, which need no training rows:
-            `encode(read_table("new.csv"), Model.load_from_checkpoint(path).hparams)`.
+        facts: `Facts`, or anything with these attributes, such as a checkpoint's hyperparameters.
         unseen: `refuse` categories that no training row has, or `ignore` them.
-        target: the column to predict, if it is there.
-        faults: gathers what is wrong; for None it is raised.
+        target: the column to predict, if `frame` has it.
+        errors: to which lines on columns and values are added. By default they are raised.
+
+    Raises:
+        UserError: without `errors`, if a column is missing or a value cannot be used.
     """
-    columns, count, found = facts.columns, len(facts.scales), Faults() if faults is None else faults
-    with found:
-        require(frame, columns)
-    frame = frame.reindex(columns=[*columns, *([target] if target else [])])
-    values = typed(frame, columns[:count], columns[count:], found)
-    reason = "is in no training row; add some"
-    refused = f"{reason}, or set data.unseen_categories: ignore" if unseen == "refuse" else ""
-    encoded: dict[str, Any] = {"row": frame.index, "numbers": standardise(values[columns[:count]], facts.scales)}
-    encoded["categories"] = find(values[columns[count:]], facts.categories, refused, found) + 1
-    if target and facts.class_names:
-        encoded["target"] = find(frame[[target]], [facts.class_names], reason, found)[:, 0]
-    elif target:
-        encoded["target"] = standardise(frame[[target]], [facts.target_scale])[:, 0]
-    if faults is None:
-        found.refuse()
-    return Rows({name: torch.tensor(column) for name, column in encoded.items()})
+    collected = ErrorCollector() if errors is None else errors
+    with collected:
+        require_columns(frame, facts.columns)
+    roles = Roles(
+        numeric=facts.columns[: len(facts.scales)],
+        text=facts.columns[len(facts.scales) :],
+    )
+    # A missing column becomes missing values, so that the other columns are checked as well.
+    inputs = convert_columns(frame.reindex(columns=facts.columns), roles, collected)
+    text = inputs[roles.text]
+    categories = find_categories(text, facts.categories)
+    if unseen == "refuse":
+        report_columns(text, text.notna() & (categories < 0), UNSEEN_CATEGORY, collected)
+    columns = {
+        "row": torch.tensor(frame.index.to_numpy()),
+        "numbers": torch.tensor(standardise(inputs[roles.numeric], facts.scales)),
+        "categories": torch.tensor(categories + 1),
+    }
+    if target is not None:
+        columns["target"] = encode_target(frame[target], facts, collected)
+    if errors is None:
+        collected.raise_if_any()
+    return Rows(columns)
+
+
+def encode_target(column: pd.Series, facts: Any, errors: ErrorCollector) -> Tensor:
+    """Indices of classes (rows,), int64, or standardised numbers (rows,), float32."""
+    if not facts.class_names:
+        return torch.tensor(standardise(column.to_frame(), [facts.target_scale])[:, 0])
+    indices = find_categories(column.to_frame(), [facts.class_names])[:, 0]
+    report_column(column, column.notna() & (indices < 0), UNSEEN_CLASS, errors)
+    return torch.tensor(indices)
+
+
+def encode_with_cells(
+    frame: pd.DataFrame,
+    facts: Facts,
+    unseen: str,
+    errors: ErrorCollector | None = None,
+) -> Rows:
+    """Encode rows to predict, and keep all their cells, which predictions.csv shows."""
+    columns = encode(frame, facts, unseen, errors=errors).columns
+    for name in frame:
+        cells = frame[name].astype(object)
+        columns[f"input {name}"] = cells.where(cells.notna(), "").to_numpy()
+    return Rows(columns)
 
 
 def read_embedded(name: str) -> pd.DataFrame:
-    """569 breast masses (Wolberg et al., UCI, 1995), or 442 diabetes patients (Efron et al., 2004)."""
-    data: Any = load_diabetes(as_frame=True, scaled=False) if name == "diabetes" else load_breast_cancer(as_frame=True)
-    frame = data.frame if name == "diabetes" else data.frame.assign(target=data.target_names[data.target])
-    return frame.set_index(pd.RangeIndex(2, len(frame) + 2, name=name))
+    """Read 569 breast masses (Wolberg, UCI, 1995) or 442 diabetes patients (Efron, 2004)."""
+    if name == "diabetes":
+        frame = load_diabetes(as_frame=True, scaled=False).frame
+    else:
+        data = load_breast_cancer(as_frame=True)
+        frame = data.frame.assign(target=data.target_names[data.target])
+    index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame), name=name)
+    return frame.set_index(index)

@@ -1,34 +1,47 @@
-"""A linear model and a residual network for tables. Yours: updates of the template leave it alone."""
+"""A linear model plus a residual network. Yours: updates of the template leave this file alone."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, Metric, MetricCollection, R2Score
+from torchmetrics import MeanAbsoluteError, MetricCollection, R2Score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassAUROC
 
 from .harness.optim import adamw_warmup_cosine
+from .harness.ranges import Range
+
+MAX_EMBEDDING_SIZE = 16
 
 
 class Model(LightningModule):
-    """Cross-entropy on the logits of the classes, or squared error on the standardised target.
+    """Predicts a class, or a number, from the columns of a row.
+
+    The loss is cross-entropy, or the squared error of the standardised target. Every step takes a
+    batch as `encode` in data.py makes it:
+
+        numbers (B, N): float32, in standard deviations from the mean of the training rows.
+        categories (B, C): int64, index in `categories` plus 1; 0 if missing or unknown.
+        target (B,): int64, index in `class_names`, or float32, standardised; not for `predict`.
+        row (B,): int64, number of the row in its file.
+        "input NAME": arrays of B cells of column NAME as in the file; for `predict` only.
 
     Args:
-        columns: the inputs, numbers first; filled in from the data, as are the next four.
-        scales: mean and standard deviation of each column of numbers.
+        columns: input columns, numbers first; filled in from the data (as are the next four).
+        scales: mean and standard deviation of each numeric column.
         categories: the known values of each other column.
-        class_names: none for regression.
-        target_scale: mean and standard deviation of the target of a regression.
+        class_names: the classes; empty for regression.
+        target_scale: mean and standard deviation of the target, for regression.
         width: of the residual blocks.
-        blocks: their number.
-        dropout: in the blocks, and of the whole network; the fewer the rows, the more of it.
-        lr: peak learning rate, after the warm-up; the more steps, the less of it.
-        weight_decay: AdamW's, on matrices alone; the noisier the target, the more of it.
-        warmup_steps: optimizer steps to the peak, at most a tenth of the run.
-        compile: run the network through `torch.compile`.
+        blocks: number of residual blocks.
+        dropout: share of dropped activations, and of rows that skip the residual network; use more
+            of it for fewer rows.
+        lr: peak learning rate, after the warm-up.
+        weight_decay: AdamW's weight decay, applied to matrices and kernels only.
+        warmup_steps: optimizer steps until the peak, at most a tenth of the run.
+        compile: compile the network with `torch.compile`.
     """
 
     hparams: Any
@@ -40,96 +53,174 @@ class Model(LightningModule):
         categories: list[list[str]],
         class_names: list[str],
         target_scale: list[float],
-        width: int = 32,
-        blocks: int = 2,
-        dropout: float = 0.5,
-        lr: float = 2e-2,
-        weight_decay: float = 0.1,
-        warmup_steps: int = 100,
+        width: Annotated[int, Range(min=1)] = 32,
+        blocks: Annotated[int, Range(min=0)] = 2,
+        dropout: Annotated[float, Range(min=0, max=1)] = 0.5,
+        lr: Annotated[float, Range(min=0)] = 2e-2,
+        weight_decay: Annotated[float, Range(min=0)] = 0.1,
+        warmup_steps: Annotated[int, Range(min=0)] = 100,
         compile: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.net = Net(self.hparams)
-        metrics: dict[str, Metric | MetricCollection] = {"mae": MeanAbsoluteError(), "r2": R2Score()}
-        if count := len(class_names):
-            metrics = {"auroc": MulticlassAUROC(count), "accuracy": MulticlassAccuracy(count, average="micro")}
-        collection = MetricCollection(metrics)
-        self.val_metrics, self.test_metrics = collection.clone(prefix="val/"), collection.clone(prefix="test/")
+        self.net = Net(
+            numbers=len(scales),
+            category_counts=[len(values) for values in categories],
+            outputs=max(1, len(class_names)),
+            width=width,
+            blocks=blocks,
+            dropout=dropout,
+        )
+        metrics = make_metrics(len(class_names))
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.test_metrics = metrics.clone(prefix="test/")
 
     def configure_model(self) -> None:
         if self.hparams.compile:
             self.net.compile()  # in place: the checkpoint's keys stay those of the plain network
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
+        return adamw_warmup_cosine(
+            self,
+            self.hparams.lr,
+            self.hparams.weight_decay,
+            self.hparams.warmup_steps,
+        )
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Logits (B, classes), or standardised predictions (B, 1), of columns as `encode` gives them."""
+        """Logits (B, classes), or standardised predictions (B, 1), of a batch's inputs."""
         return self.net(numbers, categories)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        return self.step(batch, "train")
-
-    def validation_step(self, batch: dict, batch_idx: int) -> None:
-        self.step(batch, "val")
-
-    def test_step(self, batch: dict, batch_idx: int) -> None:
-        self.step(batch, "test")
-
-    def step(self, batch: dict, split: str) -> Tensor:
-        outputs, target = self(batch["numbers"], batch["categories"]).squeeze(dim=-1), batch["target"]
-        loss = F.cross_entropy(outputs, target) if self.hparams.class_names else F.mse_loss(outputs, target)
-        self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=split != "train", batch_size=len(target))
-        if split != "train":
-            metrics = self.val_metrics if split == "val" else self.test_metrics
-            if self.hparams.class_names:
-                metrics.update(outputs.softmax(dim=-1), target)
-            else:  # in the target's unit; its mean makes no difference to these metrics
-                std = self.hparams.target_scale[1]
-                metrics.set_dtype(torch.float32)  # bf16-true has made their sums bf16
-                metrics.update(outputs.float() * std, target.float() * std)
-            self.log_dict(metrics, batch_size=len(target))
+        loss, _ = self.shared_step(batch)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["target"]))
         return loss
 
+    def validation_step(self, batch: dict, batch_idx: int) -> None:
+        self.evaluate(batch, "val", self.val_metrics)
+
+    def test_step(self, batch: dict, batch_idx: int) -> None:
+        self.evaluate(batch, "test", self.test_metrics)
+
+    def shared_step(self, batch: dict) -> tuple[Tensor, Tensor]:
+        """The loss, a scalar, and the logits (B, classes) or standardised predictions (B,)."""
+        outputs = self(batch["numbers"], batch["categories"])
+        if self.hparams.class_names:
+            return F.cross_entropy(outputs, batch["target"]), outputs
+        outputs = outputs.squeeze(dim=1)
+        return F.mse_loss(outputs, batch["target"]), outputs
+
+    def evaluate(self, batch: dict, split: str, metrics: MetricCollection) -> None:
+        """Log the loss and the metrics of a batch of `val` or `test`."""
+        loss, outputs = self.shared_step(batch)
+        target = batch["target"]
+        if self.hparams.class_names:
+            metrics.update(outputs.softmax(dim=-1), target)
+        else:
+            # Errors are stated in the target's unit; its mean makes no difference to them.
+            std = self.hparams.target_scale[1]
+            metrics.set_dtype(torch.float32)  # the precision bf16-true makes their sums bfloat16
+            metrics.update(outputs.float() * std, target.float() * std)
+        self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(target))
+        self.log_dict(metrics, batch_size=len(target))
+
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
-        names, (mean, std) = self.hparams.class_names, self.hparams.target_scale
-        outputs = self(batch["numbers"], batch["categories"]).squeeze(dim=-1).float()
-        inputs = {key.removeprefix("input "): cells for key, cells in batch.items() if key.startswith("input ")}
-        if not names:
-            return {"row": batch["row"], **inputs, "prediction": outputs * std + mean}
-        confidence, index = outputs.softmax(dim=-1).max(dim=-1)
-        predicted = {"prediction": [names[i] for i in index.tolist()], "confidence": confidence}
-        return {"row": batch["row"], **inputs, **predicted}
+        """Columns with B values each: the row's number, its cells, and the prediction."""
+        columns = {"row": batch["row"]}
+        for key, cells in batch.items():
+            if key.startswith("input "):
+                columns[key.removeprefix("input ")] = cells
+        outputs = self(batch["numbers"], batch["categories"]).float()
+        class_names = self.hparams.class_names
+        if class_names:
+            confidence, indices = outputs.softmax(dim=-1).max(dim=-1)
+            columns["prediction"] = [class_names[i] for i in indices.tolist()]
+            columns["confidence"] = confidence
+        else:
+            mean, std = self.hparams.target_scale
+            columns["prediction"] = outputs.squeeze(dim=1) * std + mean
+        return columns
+
+
+def make_metrics(classes: int) -> MetricCollection:
+    """The metrics of a classification or, without classes, of a regression."""
+    if classes == 0:
+        return MetricCollection({"mae": MeanAbsoluteError(), "r2": R2Score()})
+    return MetricCollection(
+        {
+            "auroc": MulticlassAUROC(classes),
+            "accuracy": MulticlassAccuracy(classes, average="micro"),
+        }
+    )
 
 
 class Net(nn.Module):
-    """A linear model plus a residual network (arXiv 2106.11959, section 3.2, with layer norm).
+    """The sum of a linear model and a residual network (arXiv 2106.11959, section 3.2).
 
-    Both read the numbers and the embedded categories. The network starts at zero, and in training
-    it is left out for a share of the rows (arXiv 1603.09382): it corrects the linear model, which
-    is hard to beat where rows are few.
+    Both read the numbers and the embedded categories. A linear model is hard to beat where rows
+    are few, so the network only corrects it: it starts at zero, and in training a share of the
+    rows skips it (stochastic depth, arXiv 1603.09382). Unlike in the paper, blocks use layer norm.
+
+    Args:
+        numbers: numeric columns, N.
+        category_counts: known values of each categorical column; C entries.
+        outputs: classes, or 1.
+        width: of the residual blocks.
+        blocks: number of residual blocks.
+        dropout: share of dropped activations, and of rows that skip the residual network.
     """
 
-    def __init__(self, hp: Any) -> None:
+    def __init__(
+        self,
+        numbers: int,
+        category_counts: list[int],
+        outputs: int,
+        width: int,
+        blocks: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
-        counts = [len(values) + 1 for values in hp.categories]
-        sizes = [min(16, count) for count in counts]
-        self.embeddings = nn.ModuleList(nn.Embedding(*pair, padding_idx=0) for pair in zip(counts, sizes))
-        inputs, outputs = len(hp.scales) + sum(sizes), max(1, len(hp.class_names))
-        self.linear, self.stem = nn.Linear(inputs, outputs), nn.Linear(inputs, hp.width)
-        self.blocks, self.dropout, width = nn.ModuleList(), nn.Dropout(hp.dropout), hp.width
-        for _ in range(hp.blocks):
-            inner = [nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), nn.Dropout(hp.dropout)]
-            self.blocks.append(nn.Sequential(*inner, nn.Linear(2 * width, width), nn.Dropout(hp.dropout)))
-        self.head = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, outputs))
-        for start in (*self.linear.parameters(), *self.head[-1].parameters()):
-            nn.init.zeros_(start)
+        inputs = numbers
+        self.embeddings = nn.ModuleList()
+        for count in category_counts:
+            indices = count + 1  # index 0 stands for a missing or unknown value
+            size = min(MAX_EMBEDDING_SIZE, indices)
+            self.embeddings.append(nn.Embedding(indices, size, padding_idx=0))
+            inputs += size
+        self.linear = nn.Linear(inputs, outputs)
+        self.stem = nn.Linear(inputs, width)
+        self.blocks = nn.ModuleList()
+        for _ in range(blocks):
+            self.blocks.append(residual_branch(width, dropout))
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.ReLU(),
+            nn.Linear(width, outputs),
+        )
+        for layer in (self.linear, self.head[-1]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
-        """Outputs (B, O) of numbers (B, N) and indices (B, C)."""
-        inputs = torch.cat([numbers, *(embed(i) for embed, i in zip(self.embeddings, categories.unbind(dim=1)))], dim=1)
-        hidden = self.stem(inputs)
+        """Outputs (B, outputs) of float numbers (B, N) and indices (B, C)."""
+        parts = [numbers]
+        for embedding, indices in zip(self.embeddings, categories.unbind(dim=1)):
+            parts.append(embedding(indices))
+        inputs = torch.cat(parts, dim=1)
+        hidden = self.stem(inputs)  # (B, width)
         for block in self.blocks:
             hidden = hidden + block(hidden)
-        return self.linear(inputs) + self.head(hidden) * self.dropout(torch.ones_like(hidden[:, :1]))
+        kept_rows = self.dropout(torch.ones_like(hidden[:, :1]))  # (B, 1)
+        return self.linear(inputs) + self.head(hidden) * kept_rows
+
+
+def residual_branch(width: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Linear(width, 2 * width),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(2 * width, width),
+        nn.Dropout(dropout),
+    )

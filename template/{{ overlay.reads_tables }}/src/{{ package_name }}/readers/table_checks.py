@@ -24,30 +24,34 @@ def require_columns(frame: pd.DataFrame, names: list[str]) -> None:
         UserError: with a line for each column that is missing or named twice.
     """
     errors = ErrorCollector()
+    path = frame.index.name
+    existing = [str(column) for column in frame]
     for name, count in Counter(names).items():
-        if name not in frame:
-            errors.append(
-                f"{frame.index.name}: there is no column {name!r}; {suggest(frame, name)}"
-            )
+        if name not in existing:
+            hint = suggest_column(name, existing)
+            errors.append(f"{path}: there is no column {name!r}; {hint}")
         if count > 1:
             errors.append(f"data: column {name!r} has {count} roles; give it one")
     errors.raise_if_any()
 
 
-def suggest(frame: pd.DataFrame, name: str) -> str:
+def suggest_column(name: str, existing: list[str]) -> str:
     """The column that was probably meant, if any, and the columns that exist."""
-    existing = [str(column) for column in frame]
-    names = " ".join(", ".join(existing[:MAX_NAMES]).split())
+    listed = ", ".join(existing[:MAX_NAMES])
+    listed = " ".join(listed.split())  # a name may hold line breaks
     if len(existing) > MAX_NAMES:
-        names += ", ..."
+        listed += ", ..."
     close = get_close_matches(name, existing, n=1)
     if close:
-        return f"did you mean {close[0]!r}? The columns are {names}"
-    return f"the columns are {names}"
+        return f"did you mean {close[0]!r}? The columns are {listed}"
+    return f"the columns are {listed}"
 
 
 def report_columns(
-    frame: pd.DataFrame, wrong: pd.DataFrame, rule: str, errors: ErrorCollector
+    frame: pd.DataFrame,
+    wrong: pd.DataFrame,
+    rule: str,
+    errors: ErrorCollector,
 ) -> None:
     """Report each column that has wrong values, by its first rows and its first value.
 
@@ -58,39 +62,41 @@ def report_columns(
             "{value} is not a number; correct it".
         errors: to which the lines are added.
     """
-    lines = []
-    for name in wrong.columns[wrong.any()]:
-        lines.append(describe_wrong(frame[name], wrong[name], rule))
-    errors.extend(first_lines(lines, str(frame.index.name), "columns"))
+    found = ErrorCollector()
+    for name in wrong:
+        report_column(frame[name], wrong[name], rule, found)
+    path = str(frame.index.name)
+    errors.extend(first_lines(found, path, "columns"))
 
 
-def report_column(column: pd.Series, wrong: pd.Series, rule: str, errors: ErrorCollector) -> None:
-    """Report a column that has wrong values; see `report_columns`."""
-    if wrong.any():
-        errors.append(describe_wrong(column, wrong, rule))
-
-
-def describe_wrong(column: pd.Series, wrong: pd.Series, rule: str) -> str:
-    """One line on the wrong values of a column, of which there is at least one."""
+def report_column(
+    column: pd.Series,
+    wrong: pd.Series,
+    rule: str,
+    errors: ErrorCollector,
+) -> None:
+    """Report a column if it has wrong values; see `report_columns`."""
+    if not wrong.any():
+        return
     path = str(column.index.name)
     values = column[wrong].sort_index()
-    place = f"{path}, column {column.name!r}, {row_place(path, values.index.tolist())}"
-    # `tolist` gives plain Python values: 3 rather than np.int64(3).
-    return f"{place}: {rule.replace('{value}', shortened(values.tolist()[0]))}"
+    rows = row_place(path, values.index.tolist())
+    place = f"{path}, column {column.name!r}, {rows}"
+    first = values.tolist()[0]  # a plain Python value: 3 rather than np.int64(3)
+    message = rule.replace("{value}", shortened(first))
+    errors.append(f"{place}: {message}")
 
 
 def row_place(path: str, rows: list[int]) -> str:
     """Where rows are, such as "rows 3, 7 (the header is row 1)" or, in JSONL, "lines 3, 7"."""
-    is_jsonl = path.lower().endswith(".jsonl")
-    unit = "line" if is_jsonl else "row"
-    if len(rows) > 1:
-        unit += "s"
-    numbers = ", ".join(str(row) for row in rows[:MAX_ROWS])
+    shown = rows[:MAX_ROWS]
+    numbers = ", ".join(str(row) for row in shown)
     if len(rows) > MAX_ROWS:
         numbers += ", ..."
-    if is_jsonl:
-        return f"{unit} {numbers}"
-    return f"{unit} {numbers} (the header is row 1)"
+    plural = "" if len(rows) == 1 else "s"
+    if path.lower().endswith(".jsonl"):
+        return f"line{plural} {numbers}"
+    return f"row{plural} {numbers} (the header is row 1)"
 
 
 def first_lines(lines: list[str], path: str, what: str) -> list[str]:
@@ -104,4 +110,6 @@ def first_lines(lines: list[str], path: str, what: str) -> list[str]:
     more = len(lines) - MAX_LINES
     if more <= 0:
         return lines
-    return [*lines[:MAX_LINES], f"{path}: {more} more {what} have errors of this kind"]
+    shown = lines[:MAX_LINES]
+    shown.append(f"{path}: {more} more {what} have errors of this kind")
+    return shown

@@ -18,14 +18,20 @@ from .table_checks import first_lines, row_place
 FIRST_ROW = 2  # rows are numbered as in a spreadsheet, where row 1 is the header
 OTHER_SEPARATORS = ";\t|"
 JSONL_FIX = 'write an object without lists or objects in it, such as {"age": 3}'
-MAX_EXCERPT = 40  # characters of a broken line that its message shows
-ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how `surrogateescape` marks a byte that is not UTF-8
+MAX_EXCERPT = 40  # characters of a broken line that its error shows
+
+# The decoder's `surrogateescape` turns a byte that is not UTF-8 into this offset plus the byte.
 ESCAPE_OFFSET = 0xDC00
+ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
-csv.field_size_limit(2**31 - 1)  # a passage of text may exceed the default of 128 KiB
+MAX_CELL_SIZE = 2**31 - 1  # a text may exceed the csv module's default, 128 KiB
+csv.field_size_limit(MAX_CELL_SIZE)
 
 
-def read_table(path: str, errors: ErrorCollector | None = None) -> pd.DataFrame:
+def read_table(
+    path: str,
+    errors: ErrorCollector | None = None,
+) -> pd.DataFrame:
     """Read a table as numbers and text, without its empty rows.
 
     The index holds the number of each row as a spreadsheet shows it (the header is row 1) or, for
@@ -78,41 +84,77 @@ def read_parquet(path: str) -> pd.DataFrame:
         frame = pd.read_parquet(path, dtype_backend="numpy_nullable")
     except Exception as error:  # pandas and pyarrow raise many unrelated types
         raise unreadable(path, "a .csv, .jsonl or Parquet file", error) from error
-    return frame.set_axis(pd.RangeIndex(FIRST_ROW, len(frame) + FIRST_ROW))
+    end = FIRST_ROW + len(frame)
+    frame.index = pd.RangeIndex(FIRST_ROW, end)
+    return frame.rename(columns=str)
 
 
 # CSV
 
 
+class CsvRow(NamedTuple):
+    number: int
+    lines: range  # a quoted value may hold line breaks, so a row may span several lines
+    values: list[str]
+
+
 class ScannedRows(NamedTuple):
-    """Row numbers of a CSV file, by what is to be done with the row."""
+    """Numbers of the rows that can be used, and of those with too few or too many values."""
 
     usable: list[int]
-    wrong_length: dict[int, list[int]]  # number of values -> rows
+    wrong_length: dict[int, list[int]]  # by the number of values
 
 
 def read_csv(path: str, errors: ErrorCollector) -> pd.DataFrame:
-    """Read all values as text; report a header without unique names and rows of another length."""
+    """Read all values as text; report rows that differ from the header in length."""
     text, undecodable = read_utf8(path, errors)
-    header = next(csv.reader(StringIO(text, newline="")))
+    rows = parse_csv(text)
+    header = next(rows).values
     check_header(path, header, errors)
-    scanned = scan_rows(text, len(header), undecodable)
-    report_wrong_lengths(path, scanned.wrong_length, len(header), errors)
+    width = len(header)
+    scanned = scan_rows(rows, width, undecodable)
+    for length, row_numbers in scanned.wrong_length.items():
+        place = row_place(path, row_numbers)
+        errors.append(
+            f"{path}, {place}: expected {width} values as in the header, got {length}; "
+            "correct the rows or the header"
+        )
     if undecodable or scanned.wrong_length:
         # The other rows are read all the same, to report every error at once.
         text = keep_rows(text, scanned.usable)
     try:
-        frame = pd.read_csv(StringIO(text), dtype=str, skip_blank_lines=False)
-        return frame.set_axis(pd.Index(scanned.usable, dtype="int64"))
+        # Blank lines count in the numbers of the rows, so they are not skipped here.
+        frame = pd.read_csv(
+            StringIO(text),
+            dtype=str,
+            skip_blank_lines=False,
+        )
+        frame.index = pd.Index(scanned.usable, dtype="int64")
     except ValueError as error:  # pandas' ParserError among them
         raise csv_error(path, error) from error
+    return frame
 
 
-def check_header(path: str, header: list[str], errors: ErrorCollector) -> None:
-    """Report columns without a name of their own.
+def parse_csv(text: str) -> Iterator[CsvRow]:
+    """Yield all rows, the header included, numbered from 1."""
+    reader = csv.reader(StringIO(text, newline=""))
+    end = 0
+    for number, values in enumerate(reader, start=1):
+        start = end + 1
+        end = reader.line_num
+        lines = range(start, end + 1)
+        yield CsvRow(number, lines, values)
+
+
+def check_header(
+    path: str,
+    header: list[str],
+    errors: ErrorCollector,
+) -> None:
+    """Report columns that have no name, or that share one.
 
     Raises:
-        UserError: if the header is empty or not separated by commas.
+        UserError: if the header is empty or is not separated by commas.
     """
     place = f"{path}, row 1 (the header)"
     if not header:
@@ -120,60 +162,63 @@ def check_header(path: str, header: list[str], errors: ErrorCollector) -> None:
     if len(header) == 1:
         for separator in OTHER_SEPARATORS:
             if separator in header[0]:
-                rule = f"names are separated by {separator!r}"
-                raise UserError(f"{place}: {rule}; save the file with commas")
+                raise UserError(
+                    f"{place}: names are separated by {separator!r}; "
+                    "save the file with commas instead"
+                )
     for name, count in Counter(header).items():
         if not name.strip():
             errors.append(f"{place}: a column has no name; name it")
         elif count > 1:
-            errors.append(f"{place}: {count} columns are named {name!r}; give each its own name")
+            errors.append(
+                f"{place}: {count} columns are named {name!r}; give each of them its own name"
+            )
 
 
-def scan_rows(text: str, width: int, undecodable: set[int]) -> ScannedRows:
-    """Find the rows with `width` values, or none, that touch no undecodable line."""
-    scanned = ScannedRows(usable=[], wrong_length={})
-    reader = csv.reader(StringIO(text, newline=""))
-    next(reader)
-    first_line = reader.line_num + 1
-    for row_number, values in enumerate(reader, start=FIRST_ROW):
-        # A quoted value may hold line breaks, so a row may span several lines.
-        lines = range(first_line, reader.line_num + 1)
-        first_line = reader.line_num + 1
-        if len(values) not in (0, width):
-            scanned.wrong_length.setdefault(len(values), []).append(row_number)
-        elif undecodable.isdisjoint(lines):
-            scanned.usable.append(row_number)
-    return scanned
+def scan_rows(
+    rows: Iterator[CsvRow],
+    width: int,
+    undecodable: set[int],
+) -> ScannedRows:
+    """Sort the rows of a CSV file by whether they can be used.
+
+    Args:
+        rows: those below the header.
+        width: values of a row; blank rows, which have none, are usable as well.
+        undecodable: numbers of the lines that cannot be used.
+    """
+    usable = []
+    wrong_length = {}
+    for row in rows:
+        length = len(row.values)
+        if length not in (0, width):
+            wrong_length.setdefault(length, []).append(row.number)
+        elif undecodable.isdisjoint(row.lines):
+            usable.append(row.number)
+    return ScannedRows(usable, wrong_length)
 
 
-def report_wrong_lengths(
-    path: str, wrong_length: dict[int, list[int]], width: int, errors: ErrorCollector
-) -> None:
-    for count, rows in wrong_length.items():
-        errors.append(
-            f"{path}, {row_place(path, rows)}: expected {width} values as in the header, "
-            f"got {count}; correct the rows or the header"
-        )
-
-
-def keep_rows(text: str, rows: list[int]) -> str:
+def keep_rows(text: str, row_numbers: list[int]) -> str:
     """The header and the given rows of a CSV text."""
-    kept = {1, *rows}
+    kept = {1, *row_numbers}
     output = StringIO()
     writer = csv.writer(output)
-    for row_number, values in enumerate(csv.reader(StringIO(text, newline="")), start=1):
-        if row_number in kept:
-            writer.writerow(values)
-    # The header may hold an undecodable byte, which pandas does not take.
-    return output.getvalue().encode("utf-8", "replace").decode()
+    for row in parse_csv(text):
+        if row.number in kept:
+            writer.writerow(row.values)
+    # The header may hold an escaped byte, which pandas does not accept.
+    encoded = output.getvalue().encode("utf-8", "replace")
+    return encoded.decode()
 
 
 def csv_error(path: str, error: Exception) -> UserError:
     open_quote = re.search(r"EOF inside string starting at row (\d+)", str(error))
-    if open_quote:
-        place = f"{path}, row {int(open_quote[1]) + 1}"
-        return UserError(f"{place}: a quote is opened and never closed; close or remove it")
-    return unreadable(path, "CSV", error)
+    if open_quote is None:
+        return unreadable(path, "CSV", error)
+    row_number = int(open_quote[1]) + 1  # pandas counts from 0
+    return UserError(
+        f"{path}, row {row_number}: a quote is opened and never closed; close or remove it"
+    )
 
 
 # JSONL
@@ -182,9 +227,10 @@ def csv_error(path: str, error: Exception) -> UserError:
 def read_jsonl(path: str, errors: ErrorCollector) -> pd.DataFrame:
     """Read a JSON object from each line; a name that a line lacks is missing there."""
     text, undecodable = read_utf8(path, errors)
+    lines = text.split("\n")
     rows = {}
     broken = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         if number in undecodable or not line.strip():
             continue
         try:
@@ -193,10 +239,14 @@ def read_jsonl(path: str, errors: ErrorCollector) -> pd.DataFrame:
             reason = str(error).replace("line 1 ", "")  # json counts within the line
             broken.append(f"{path}, line {number}: {reason}; {JSONL_FIX}")
     errors.extend(first_lines(broken, path, "lines"))
-    return pd.DataFrame(list(rows.values()), index=list(rows)).convert_dtypes()
+    frame = pd.DataFrame(
+        list(rows.values()),
+        index=list(rows),
+    )
+    return frame.convert_dtypes()
 
 
-def parse_object(line: str) -> dict[str, str | int | float | bool | None]:
+def parse_object(line: str) -> dict:
     """Parse a JSON object of numbers, text, true, false and null.
 
     Raises:
@@ -204,7 +254,8 @@ def parse_object(line: str) -> dict[str, str | int | float | bool | None]:
     """
     row = json.loads(line)
     if not isinstance(row, dict):
-        raise ValueError(f"{line.strip()[:MAX_EXCERPT]!r} is not an object")
+        excerpt = line.strip()[:MAX_EXCERPT]
+        raise ValueError(f"{excerpt!r} is not an object")
     for name, value in row.items():
         if isinstance(value, dict | list):
             raise ValueError(f"{name!r} is a list or an object")
@@ -227,29 +278,29 @@ def read_utf8(path: str, errors: ErrorCollector) -> tuple[str, set[int]]:
         UserError: if the file is missing, cannot be read or is empty.
     """
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+        data = Path(path).read_bytes()
     except OSError as error:
-        raise unreadable(path, "a table", error) from error
+        raise unreadable(path, "text", error) from error
+    text = data.decode("utf-8-sig", "surrogateescape")
     if not text.strip():
         raise UserError(f"{path}: the file is empty; add rows")
-    undecodable = {}
-    for number, byte_place in undecodable_lines(text):
-        rule = f"{byte_place} is not UTF-8"
-        undecodable[number] = f"{path}, line {number}: {rule}; save the file as UTF-8"
-    errors.extend(first_lines(list(undecodable.values()), path, "lines"))
-    return text, set(undecodable)
-
-
-def undecodable_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the number of each line with an escaped byte, and which byte that is."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.isascii():
-            continue
+    undecodable = set()
+    messages = []
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=1):
         escaped = ESCAPED_BYTE.search(line)
-        if escaped:
-            position = len(line[: escaped.start()].encode()) + 1
-            value = ord(escaped[0]) - ESCAPE_OFFSET
-            yield number, f"byte {position}, {value:#x},"
+        if escaped is None:
+            continue
+        undecodable.add(number)
+        before = line[: escaped.start()]
+        position = len(before.encode()) + 1
+        value = ord(escaped[0]) - ESCAPE_OFFSET
+        messages.append(
+            f"{path}, line {number}: byte {position}, {value:#x}, is not UTF-8; "
+            "save the file as UTF-8"
+        )
+    errors.extend(first_lines(messages, path, "lines"))
+    return text, undecodable
 
 
 def unreadable(path: str, kind: str, error: Exception) -> UserError:
