@@ -12,6 +12,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.utils.data import DistributedSampler
 
 
@@ -100,6 +101,14 @@ def open_csv_with_columns(logger: CSVLogger, columns: list[str]) -> None:
     """
     with warnings.catch_warnings(action="ignore"):
         logger.experiment.metrics_keys = columns
+
+
+def set_data_parallel_size(strategy: ModelParallelStrategy, size: int) -> None:
+    """Set the number of ranks that share the data, which is known once devices are counted.
+
+    The constructor takes a number or "auto", and "auto" means the number of nodes.
+    """
+    strategy._data_parallel_size = size
 
 
 class KeptSampler(DistributedSampler):

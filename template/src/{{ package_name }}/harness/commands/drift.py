@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""name the managed files that differ from what the template rendered (exit code 3)"""
+"""list the managed files that you changed (exit code 3 if there are any)"""
 
 from difflib import SequenceMatcher
 from pathlib import Path

@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""train a model; everything it produces is kept in runs/NAME, and the same command resumes it"""
+"""train; runs/NAME keeps everything, and the same command resumes"""
 
 from lightning.pytorch import LightningDataModule, LightningModule
 

@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""write a run's predictions to runs/NAME/predictions.csv, and images beside it"""
+"""write predictions to runs/NAME/predictions.csv, and images beside it"""
 
 from lightning.pytorch import LightningDataModule, LightningModule
 

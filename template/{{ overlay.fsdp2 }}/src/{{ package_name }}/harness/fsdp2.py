@@ -1,7 +1,7 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Fully sharded data parallelism over the model's own blocks (`torch.distributed.fsdp.fully_shard`)."""
+"""Fully sharded data parallelism over the model's blocks (`torch.distributed.fsdp.fully_shard`)."""
 
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from functools import partial
 
 from lightning.pytorch import Trainer
@@ -10,22 +10,24 @@ from torch import nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.utils.checkpoint import checkpoint
 
-from . import UserError
+from .errors import UserError
+from .lightning_internals import set_data_parallel_size
 
 
 class FSDP2Strategy(ModelParallelStrategy):
-    """Shards each block, then what is left, over all devices; only one block is whole at a time.
+    """Shards each block, then what is left, over all devices; one block at a time is gathered.
 
     Args:
-        blocks: patterns of module names, such as `net.layers.*`, whose star stops at a dot. None: what
-            every outermost `nn.ModuleList` and `nn.Sequential` of the model holds, as far as it has parameters.
-        activation_checkpointing: recompute a block's activations in the backward pass, for about
-            a third more time and far less memory (arXiv 1604.06174).
-        save_distributed_checkpoint: False writes one file that loads anywhere; True a folder of
-            shards, for models that no host can hold.
+        blocks: patterns of module names, such as `net.layers.*`, where a star does not match a dot.
+            By default the members of every outermost `nn.ModuleList` and `nn.Sequential` of the
+            model that have parameters.
+        activation_checkpointing: recompute a block's activations in the backward pass, which takes
+            about a third more time and far less memory (arXiv 1604.06174).
+        save_distributed_checkpoint: write a folder of shards, for models that no host can hold. By
+            default a checkpoint is one file that loads anywhere.
 
     Raises:
-        UserError: when no module matches `blocks`.
+        UserError: if no module matches `blocks`.
     """
 
     def __init__(
@@ -34,38 +36,69 @@ class FSDP2Strategy(ModelParallelStrategy):
         activation_checkpointing: bool = False,
         save_distributed_checkpoint: bool = False,
     ) -> None:
-        super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=save_distributed_checkpoint)
-        self.blocks, self.activation_checkpointing = blocks, activation_checkpointing
+        super().__init__(
+            tensor_parallel_size=1, save_distributed_checkpoint=save_distributed_checkpoint
+        )
+        self.blocks = blocks
+        self.activation_checkpointing = activation_checkpointing
 
     def setup_environment(self) -> None:
-        self._data_parallel_size = self.num_nodes * self.num_processes
+        set_data_parallel_size(self, self.num_nodes * self.num_processes)
         super().setup_environment()
 
     def setup(self, trainer: Trainer) -> None:
-        module = trainer.lightning_module
-        if not isinstance(module, FSDPModule):  # a module that is fit and then tested comes twice
-            blocks = find_blocks(module, self.blocks)
-            if self.blocks and not blocks:
-                raise UserError(f"blocks: no module is named like {self.blocks}; see `model.named_modules()`")
-            shard = partial(fully_shard, mesh=self.device_mesh["data_parallel"])
-            for block in blocks:
-                if self.activation_checkpointing:  # in place: a wrapper would rename the checkpoint's keys
-                    block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-                shard(block)
-            shard(module)
+        model = trainer.lightning_module
+        is_sharded = isinstance(model, FSDPModule)  # if it was fitted before
+        if not is_sharded:
+            self.shard(model)
         super().setup(trainer)
 
+    def shard(self, model: nn.Module) -> None:
+        """Shard the blocks, inner ones first, then the rest of the model."""
+        if self.blocks is None:
+            blocks = default_blocks(model)
+        else:
+            blocks = matching_blocks(model, self.blocks)
+            if not blocks:
+                raise UserError(
+                    f"trainer.strategy.init_args.blocks={self.blocks} matches no module;"
+                    " see `model.named_modules()`"
+                )
+        mesh = self.device_mesh["data_parallel"]
+        for block in blocks:
+            if self.activation_checkpointing:
+                # In place: a wrapper module would rename the keys of the checkpoint.
+                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+            fully_shard(block, mesh=mesh)
+        fully_shard(model, mesh=mesh)
 
-def find_blocks(module: nn.Module, patterns: list[str] | None) -> list[nn.Module]:
-    """The units to shard, inner ones before those that hold them, and those without parameters left out."""
-    if patterns is not None:
-        named = [(name, name.count("."), child) for name, child in module.named_modules()]
-        wanted = [(pattern, pattern.count(".")) for pattern in patterns]
-        return [c for name, dots, c in reversed(named) if any(dots == n and fnmatch(name, p) for p, n in wanted)]
+
+def default_blocks(module: nn.Module) -> list[nn.Module]:
+    """The members of the outermost lists of modules, without those that have no parameters."""
     blocks = []
     for child in module.children():
         if isinstance(child, nn.ModuleList | nn.Sequential):
-            blocks += [block for block in child if any(True for _ in block.parameters())]
+            blocks += [block for block in child if has_parameters(block)]
         else:
-            blocks += find_blocks(child, None)
+            blocks += default_blocks(child)
     return blocks
+
+
+def has_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def matching_blocks(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
+    """The modules whose names match a pattern, inner ones before those that hold them."""
+    blocks = []
+    for name, module in model.named_modules():
+        if any(matches(name, pattern) for pattern in patterns):
+            blocks.append(module)
+    blocks.reverse()
+    return blocks
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Whether a dotted name matches; a star stays between two dots."""
+    same_depth = name.count(".") == pattern.count(".")
+    return same_depth and fnmatchcase(name, pattern)
