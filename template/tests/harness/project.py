@@ -33,7 +33,7 @@ ONE_PROCESS = [
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    """Run the project's command in this process, in the current folder, with the project's configs."""
+    """Run the project's command in this process, in the current folder."""
     monkeypatch.setattr(sys, "argv", [PROJECT, *arguments])
     monkeypatch.delenv("LIGHTNING_RUN", raising=False)  # the name of an earlier run
     ENTRY_POINT.run()

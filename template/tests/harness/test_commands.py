@@ -67,7 +67,7 @@ def test_run_keeps_everything(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_checkpoint_stands_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint loads with `weights_only=True`, and makes the model with nothing else at hand."""
+    """A checkpoint loads with `weights_only=True`, and is enough to make the model."""
     path = folder / "runs" / "first" / "checkpoints" / "last.ckpt"
     state = torch.load(path, weights_only=True)["state_dict"]
     model = model_class(monkeypatch).load_from_checkpoint(

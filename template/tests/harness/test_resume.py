@@ -41,7 +41,7 @@ def last_checkpoint(folder: Path, run: str) -> dict[str, Any]:
 
 
 def test_stopped_run_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped twice and resumed, a run ends with the weights and optimizer of an uninterrupted one."""
+    """Stopped twice and resumed, a run ends with the weights of an uninterrupted one."""
     monkeypatch.chdir(tmp_path)
     command(monkeypatch, "fit", "--run", "uninterrupted", *ARGUMENTS)
     for step in ("2", "4"):
