@@ -7,8 +7,9 @@ uncommitted changes. Both run the same short, seeded `fit` on the CPU, then `tes
 These must be identical, bit for bit:
 
 - in `last.ckpt`: the weights, the states of the optimizers and schedulers, and the step;
-- all rows of `metrics.csv`, except columns of speed, whose names end in `per_second`;
-- `fit.json`, `test.json`, `predictions.csv`, and the images beside it.
+- all rows of `metrics.csv`, and `fit.json` and `test.json`, except measured speeds, whose names end
+  in `per_second`;
+- `predictions.csv`, and the images beside it.
 
 One line per task says `same`, or gives the first difference in each file. The exit code is 1 if
 anything differs.
@@ -264,14 +265,14 @@ def read_result(path: Path) -> Any:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         return {part: checkpoint[part] for part in CHECKPOINT_PARTS}
     if path.suffix == ".json":
-        return json.loads(path.read_text())
+        return without_speeds(json.loads(path.read_text()))
     with path.open(newline="") as file:
-        return [without_speed(row) for row in csv.DictReader(file)]
+        return [without_speeds(row) for row in csv.DictReader(file)]
 
 
-def without_speed(row: dict[str, str]) -> dict[str, str]:
-    """A row of metrics without its columns of speed."""
-    return {name: cell for name, cell in row.items() if not name.endswith("per_second")}
+def without_speeds(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Metrics by name, without the measured speeds."""
+    return {name: value for name, value in metrics.items() if not name.endswith("per_second")}
 
 
 def differing_image(before: Path, after: Path) -> str | None:
