@@ -186,12 +186,13 @@ class ImageDataset(Dataset):
         return len(self.labels)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        label = self.labels[index]
         with reading(f"image {index} of data.hub"):  # whose rows are decoded here
             source = self.images[index]
             image = read_rgb(source)
         return {
             "image": self.transform(image),
-            "label": self.labels[index],
+            "label": label,
             "name": str(source) if isinstance(source, Path) else index,
         }
 
