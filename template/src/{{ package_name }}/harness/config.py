@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, Namespace
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    ProgressBar,
+)
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from .callbacks.progress_bar import NarrowProgressBar
 from .cli import program_name
 from .errors import UserError
 from .ranges import Range, check_range, check_ranges
@@ -125,6 +131,14 @@ class DeferredCLI(LightningCLI):
         self.parser.callback_keys = self.callback_sections()
         super().instantiate_classes()
 
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Add our progress bar, unless the configuration disables it or has another."""
+        options = self.config_init.trainer
+        wants_bar = options.enable_progress_bar and not options.barebones
+        if wants_bar and not has_progress_bar(options.callbacks):
+            self.trainer_defaults["callbacks"] = [NarrowProgressBar()]
+        return super().instantiate_trainer(**kwargs)
+
     def callback_sections(self) -> list[str]:
         """The callbacks that Lightning accepts with this Trainer."""
         trainer = self.config.trainer
@@ -162,6 +176,13 @@ def fact_names(
         if isinstance(attribute, property | cached_property):
             names.append(name)
     return names
+
+
+def has_progress_bar(callbacks: list[Callback] | Callback | None) -> bool:
+    """Whether the callbacks of a configuration, which may be a single one, have a progress bar."""
+    if not isinstance(callbacks, list):
+        callbacks = [callbacks]
+    return any(isinstance(callback, ProgressBar) for callback in callbacks)
 
 
 def explain(error: Exception, keys: list[str]) -> str:

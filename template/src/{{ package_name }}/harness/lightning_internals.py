@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.utils.data import DistributedSampler
@@ -109,6 +110,20 @@ def set_data_parallel_size(strategy: ModelParallelStrategy, size: int) -> None:
     The constructor takes a number or "auto", and "auto" means the number of nodes.
     """
     strategy._data_parallel_size = size
+
+
+def stop_refresh_thread(bar: RichProgressBar) -> None:
+    """End the thread that redraws a progress bar, before the bar is drawn for the last time.
+
+    Lightning ends it afterwards, and then the thread may draw the bar once more, on a new line.
+    """
+    if bar.progress is None:
+        return
+    live = bar.progress.live
+    if live._refresh_thread is not None:
+        live._refresh_thread.stop()
+        live._refresh_thread.join()
+        live._refresh_thread = None
 
 
 class KeptSampler(DistributedSampler):
