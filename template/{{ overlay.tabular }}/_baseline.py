@@ -1,4 +1,4 @@
-"""What this task's scores are held against: logistic and linear regression on standardised columns."""
+"""Baselines for this task's scores: logistic and linear regression."""
 
 from typing import Any
 
@@ -7,17 +7,31 @@ from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+MAX_ITERATIONS = 1000
+
 
 def baseline(data: Any) -> dict[str, float]:
-    """Scikit-learn's scores on the split that the project trains and tests on."""
+    """Scores of scikit-learn on the splits that the project trains and tests on."""
     target = data.hparams.target
-    train, test = (data.rows[name] for name in ("train", "test"))
-    inputs, truth = test.drop(columns=target).to_numpy(float), test[target].to_numpy()
-    linear = (
-        LinearRegression() if data.regression else make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    )
-    linear.fit(train.drop(columns=target).to_numpy(float), train[target].to_numpy())
+    train = data.rows["train"]
+    test = data.rows["test"]
+    train_inputs = train.drop(columns=target).to_numpy(float)
+    test_inputs = test.drop(columns=target).to_numpy(float)
+    train_target = train[target].to_numpy()
+    test_target = test[target].to_numpy()
     if data.regression:
-        return {"test/r2": r2_score(truth, linear.predict(inputs))}
-    auroc = roc_auc_score(truth == linear.classes_[1], linear.predict_proba(inputs)[:, 1])
-    return {"test/accuracy": accuracy_score(truth, linear.predict(inputs)), "test/auroc": auroc}
+        regression = LinearRegression()
+        regression.fit(train_inputs, train_target)
+        return {"test/r2": r2_score(test_target, regression.predict(test_inputs))}
+
+    classifier = make_pipeline(
+        StandardScaler(),
+        LogisticRegression(max_iter=MAX_ITERATIONS),
+    )
+    classifier.fit(train_inputs, train_target)
+    probability = classifier.predict_proba(test_inputs)[:, 1]
+    is_second_class = test_target == classifier.classes_[1]
+    return {
+        "test/accuracy": accuracy_score(test_target, classifier.predict(test_inputs)),
+        "test/auroc": roc_auc_score(is_second_class, probability),
+    }

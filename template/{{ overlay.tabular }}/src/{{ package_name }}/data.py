@@ -29,13 +29,19 @@ from .readers.table_checks import report_column, report_columns, require_columns
 from .readers.tables import FIRST_ROW, read_table
 
 MISSING_TARGET = "the target is missing; fill it in or remove the row"
-UNSEEN_CLASS = "class {value} is in no training row; add some"
-UNSEEN_CATEGORY = "{value} is in no training row; add some, or set data.unseen_categories to ignore"
+UNSEEN_CLASS = "class {value} is in no training row; add such rows or correct it"
+UNSEEN_CATEGORY = (
+    "{value} is in no training row; "
+    "add such rows, correct it, or set data.unseen_categories to ignore"
+)
+
+
+Columns = dict[str, Tensor | np.ndarray]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the training rows say; the model keeps it, to encode other rows in the same way."""
+    """Learned from the training rows; the model keeps it, to encode other rows in the same way."""
 
     columns: list[str]  # inputs, numbers first
     scales: list[list[float]]  # mean and standard deviation of each numeric column
@@ -44,10 +50,36 @@ class Facts:
     target_scale: list[float]  # mean and standard deviation of the target, for regression
 
 
+class Rows(Dataset):
+    """Encoded rows in memory.
+
+    A batch is a dict of columns; B is the number of rows in it:
+
+        row (B,): int64, number of the row in its file.
+        numbers (B, N): float32, in standard deviations from the mean of the training rows.
+        categories (B, C): int64, index in the column's categories plus 1; 0 if missing or unknown.
+        target (B,): int64, index of the class, or float32, standardised; not in rows to predict.
+        "input NAME" (B,): cells of column NAME as in the file; in rows to predict only.
+    """
+
+    in_memory = True
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns["row"])
+
+    def __getitems__(self, indices: list[int]) -> Columns:
+        return {name: column[indices] for name, column in self.columns.items()}
+
+
 @dataclass(frozen=True)
 class LoadedTable:
-    rows: dict[str, pd.DataFrame]  # by split; numbers, and text for other columns
-    datasets: dict[str, "Rows"]  # by split
+    """The training table; `rows` and `datasets` hold the same rows for each split."""
+
+    rows: dict[str, pd.DataFrame]  # numbers, and text in categorical columns
+    datasets: dict[str, Rows]
     facts: Facts
 
 
@@ -81,11 +113,12 @@ class DataModule(LightningDataModule):
         num_workers: loader processes; by default none, since the table is in memory.
 
     Raises:
-        UserError: if the table cannot be used; when data are prepared or a fact is read.
+        UserError: if the table cannot be used; when the data is prepared or a fact is read.
     """
 
     hparams: Any
-    known: dict[str, Any] | None = None  # a checkpoint's hyperparameters, set for `predict`
+    # The harness sets this to a checkpoint's hyperparameters for `predict` with `predict_path`.
+    known: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -152,8 +185,10 @@ class DataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Read and check all rows, so that errors are reported before training."""
-        # Encoding the rows to predict takes facts, so this reads the training rows as well.
-        _ = self.predict_dataset
+        if self.known:
+            _ = self.predict_dataset  # takes no training rows
+            return
+        _ = self.table
 
     def train_dataloader(self) -> DataLoader:
         return make_loader(self.table.datasets["train"], self, train=True)
@@ -175,7 +210,7 @@ class DataModule(LightningDataModule):
         return self.table.rows
 
     @cached_property
-    def predict_dataset(self) -> "Rows":
+    def predict_dataset(self) -> Rows:
         """The encoded rows of `predict_path`, or of the test split, and their cells."""
         facts = self.facts
         if not self.hparams.predict_path:
@@ -242,33 +277,9 @@ class DataModule(LightningDataModule):
             return read_table(self.hparams.path, errors)
         return read_embedded(self.hparams.dataset)
 
-    def read_rows_to_predict(self, facts: Facts, errors: ErrorCollector) -> "Rows":
+    def read_rows_to_predict(self, facts: Facts, errors: ErrorCollector) -> Rows:
         frame = read_table(self.hparams.predict_path, errors)
         return encode_with_cells(frame, facts, self.hparams.unseen_categories, errors)
-
-
-class Rows(Dataset):
-    """Encoded rows in memory.
-
-    A batch is a dict of columns; B is the number of rows in it:
-
-        row (B,): int64, number of the row in its file.
-        numbers (B, N): float32, in standard deviations from the mean of the training rows.
-        categories (B, C): int64, index in the column's categories plus 1; 0 if missing or unknown.
-        target (B,): int64, index of the class, or float32, standardised; not in rows to predict.
-        "input NAME" (B,): cells of column NAME as in the file; in rows to predict only.
-    """
-
-    in_memory = True
-
-    def __init__(self, columns: dict[str, Tensor | np.ndarray]) -> None:
-        self.columns = columns
-
-    def __len__(self) -> int:
-        return len(self.columns["row"])
-
-    def __getitems__(self, indices: list[int]) -> dict[str, Tensor | np.ndarray]:
-        return {name: column[indices] for name, column in self.columns.items()}
 
 
 def learn_facts(
@@ -340,7 +351,7 @@ def encode(
     categories = find_categories(text, facts.categories)
     if unseen == "refuse":
         report_columns(text, text.notna() & (categories < 0), UNSEEN_CATEGORY, collected)
-    columns = {
+    columns: Columns = {
         "row": torch.tensor(frame.index.to_numpy()),
         "numbers": torch.tensor(standardise(inputs[roles.numeric], facts.scales)),
         "categories": torch.tensor(categories + 1),
@@ -378,9 +389,10 @@ def encode_with_cells(
 def read_embedded(name: str) -> pd.DataFrame:
     """Read 569 breast masses (Wolberg, UCI, 1995) or 442 diabetes patients (Efron, 2004)."""
     if name == "diabetes":
-        frame = load_diabetes(as_frame=True, scaled=False).frame
+        patients: Any = load_diabetes(as_frame=True, scaled=False)
+        frame = patients.frame
     else:
-        data = load_breast_cancer(as_frame=True)
-        frame = data.frame.assign(target=data.target_names[data.target])
+        masses: Any = load_breast_cancer(as_frame=True)
+        frame = masses.frame.assign(target=masses.target_names[masses.target])
     index = pd.RangeIndex(FIRST_ROW, FIRST_ROW + len(frame), name=name)
     return frame.set_index(index)

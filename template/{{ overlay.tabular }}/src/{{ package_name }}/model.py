@@ -199,8 +199,8 @@ class Net(nn.Module):
             nn.Linear(width, outputs),
         )
         for layer in (self.linear, self.head[-1]):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            for parameter in layer.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
         """Outputs (B, outputs) of float numbers (B, N) and indices (B, C)."""

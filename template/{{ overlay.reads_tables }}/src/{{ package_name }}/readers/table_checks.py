@@ -99,7 +99,11 @@ def row_place(path: str, rows: list[int]) -> str:
     return f"row{plural} {numbers} (the header is row 1)"
 
 
-def first_lines(lines: list[str], path: str, what: str) -> list[str]:
+def first_lines(
+    lines: list[str],
+    path: str,
+    what: str,
+) -> list[str]:
     """The first `MAX_LINES` errors of one kind, and a line that counts the others.
 
     Args:

@@ -17,7 +17,7 @@ from .table_checks import first_lines, row_place
 
 FIRST_ROW = 2  # rows are numbered as in a spreadsheet, where row 1 is the header
 OTHER_SEPARATORS = ";\t|"
-JSONL_FIX = 'write an object without lists or objects in it, such as {"age": 3}'
+JSONL_FIX = 'write an object of numbers, text, true, false and null, such as {"age": 3}'
 MAX_EXCERPT = 40  # characters of a broken line that its error shows
 
 # The decoder's `surrogateescape` turns a byte that is not UTF-8 into this offset plus the byte.

@@ -54,7 +54,7 @@ def assign_roles(
 
     numeric = usable_names(options.numeric, frame, named)
     text = usable_names(options.categorical, frame, named)
-    for name in frame:
+    for name in map(str, frame):
         if name in named:
             continue
         if options.categorical is None and is_mostly_text(frame[name]):
@@ -125,7 +125,10 @@ def round_digits(number: float) -> float:
     return float(f"{number:.{SIGNIFICANT_DIGITS}g}")
 
 
-def standardise(values: pd.DataFrame, scales: list[list[float]]) -> np.ndarray:
+def standardise(
+    values: pd.DataFrame,
+    scales: list[list[float]],
+) -> np.ndarray:
     """Values (rows, columns), float32, in standard deviations from the mean; missing ones are 0.
 
     Args:
@@ -135,11 +138,14 @@ def standardise(values: pd.DataFrame, scales: list[list[float]]) -> np.ndarray:
     scale_matrix = np.array(scales).reshape(-1, 2)  # (columns, 2), also without columns
     means = scale_matrix[:, 0]
     deviations = scale_matrix[:, 1]
-    standardised = (values - means) / deviations
+    standardised = values.sub(means).div(deviations)
     return standardised.fillna(0).to_numpy(np.float32)
 
 
-def find_categories(values: pd.DataFrame, known: list[list[str]]) -> np.ndarray:
+def find_categories(
+    values: pd.DataFrame,
+    known: list[list[str]],
+) -> np.ndarray:
     """Indices (rows, columns), int64, of values among the known ones of their column.
 
     Missing and unknown values have the index -1.
