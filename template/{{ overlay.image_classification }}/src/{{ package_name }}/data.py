@@ -94,18 +94,20 @@ class DataModule(LightningDataModule):
         errors = ErrorCollector()
         found = find_labelled_images(options, errors)
         predict_paths = list_predict_images(options.predict_path, errors)
-        paths = list(predict_paths)
+        files = list(predict_paths)
         if options.path:
             for samples in found.splits.values():
-                paths.extend(samples.images)
-        checked = check_images(paths, errors)
+                files.extend(samples.images)
+        checked = check_images(files, errors)
 
         splits = dict(found.splits)
         with errors:
             splits.update(cut_train(found, options))
-        note_imbalance([found.class_names[label] for label in splits["train"].labels])
+        note_imbalance(name_labels(splits["train"].labels, found.class_names))
         if options.path:
-            contents = {split: contents_of(splits[split], checked) for split in splits}
+            contents = {}
+            for split, samples in splits.items():
+                contents[split] = contents_of(samples, checked)
             note_leaks(contents)
         errors.raise_if_any()
         return LoadedImages(splits, found.class_names, predict_paths)
@@ -222,7 +224,7 @@ def read_digits() -> LabelledSplits:
     for scan in scans:
         pixels = scan.reshape(8, 8) / MAX_DIGIT_INK * 255
         images.append(Image.fromarray(pixels.astype(np.uint8)).convert("RGB"))
-    samples = LabelledImages(images, labels=digits.tolist())
+    samples = LabelledImages(images, labels=[int(digit) for digit in digits])
     return LabelledSplits({"train": samples}, class_names=[str(digit) for digit in range(10)])
 
 
@@ -257,7 +259,7 @@ def cut_train(found: LabelledSplits, options: Any) -> dict[str, LabelledImages]:
         UserError: if there are too few images for them, or the options are impossible.
     """
     train = found.splits["train"]
-    names = [found.class_names[label] for label in train.labels]
+    names = name_labels(train.labels, found.class_names)
     splits = {}
     for split, indices in cut_splits(names, found.splits, options).items():
         splits[split] = LabelledImages(
@@ -265,6 +267,10 @@ def cut_train(found: LabelledSplits, options: Any) -> dict[str, LabelledImages]:
             labels=[train.labels[index] for index in indices],
         )
     return splits
+
+
+def name_labels(labels: list[int], class_names: list[str]) -> list[str]:
+    return [class_names[label] for label in labels]
 
 
 def contents_of(samples: LabelledImages, checked: Mapping[Path, ImageInfo]) -> dict[str, str]:

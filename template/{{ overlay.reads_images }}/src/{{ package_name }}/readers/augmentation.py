@@ -24,9 +24,9 @@ def random_affine(augment: float, rotate: bool = True, fill: Any = 0) -> v2.Rand
         fill: the value of pixels from outside the image; a dict has one for each type of input.
     """
     strength = augmentation_strength(augment)
-    degrees = DEGREES_PER_STRENGTH * strength if rotate else 0
+    degrees = DEGREES_PER_STRENGTH * strength if rotate else 0.0
     return v2.RandomAffine(
-        degrees=degrees,
+        degrees=(-degrees, degrees),
         translate=(strength, strength),
         scale=(max(SMALLEST_SCALE, 1 - strength), 1 + strength),
         interpolation=InterpolationMode.BILINEAR,

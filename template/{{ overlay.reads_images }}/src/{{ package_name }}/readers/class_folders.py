@@ -31,9 +31,6 @@ class LabelledSplits:
     class_names: list[str]
 
 
-ClassFolders = LabelledSplits
-
-
 def read_class_folders(
     root: Path,
     errors: ErrorCollector,

@@ -244,7 +244,10 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 def note_more_frames(checked: Mapping[Path, ImageInfo]) -> None:
     """Say how many files have several frames, and name a few."""
-    paths = [path for path, info in checked.items() if info.has_more_frames]
+    paths = []
+    for path, info in checked.items():
+        if info.has_more_frames:
+            paths.append(path)
     if paths:
         files = describe_files(paths)
         note(f"only the first frame is used of {files}")
@@ -292,7 +295,7 @@ def keep_upper_bits(image: Image.Image) -> Image.Image:
     """
     if image.mode == "F":
         raise ValueError("the range of floating-point pixels is unknown")
-    pixels = np.array(image)
+    pixels = np.array(image)  # (H, W)
     lowest = pixels.min()
     highest = pixels.max()
     if lowest < 0 or highest > MAX_16_BIT:
@@ -300,7 +303,8 @@ def keep_upper_bits(image: Image.Image) -> Image.Image:
     transparent_value = image.info.get("transparency")
     if transparent_value is not None:
         pixels[pixels == transparent_value] = MAX_16_BIT
-    return Image.fromarray((pixels >> 8).astype(np.uint8))
+    upper_bits = pixels >> 8
+    return Image.fromarray(upper_bits.astype(np.uint8))
 
 
 @contextmanager
@@ -311,9 +315,8 @@ def reading(source: object) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # Pillow's plugins raise many kinds
-        raise UserError(
-            f"{source} cannot be read ({explain(error)}); replace or remove it"
-        ) from error
+        reason = explain(error)
+        raise UserError(f"{source} cannot be read ({reason}); replace or remove it") from error
 
 
 def explain(error: Exception) -> str:
