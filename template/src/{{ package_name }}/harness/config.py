@@ -53,7 +53,8 @@ class DeferredCLI(LightningCLI):
         UserError: for an unknown key, a wrong type, or a number outside its range.
     """
 
-    trainer: Trainer
+    trainer: Any  # connectors set its attributes, which type checkers do not see
+    config_init: Any
     model: LightningModule
     datamodule: LightningDataModule
 
@@ -102,7 +103,7 @@ class DeferredCLI(LightningCLI):
             help="how torch.load reads the checkpoint (default: weights only)",
         )
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: list[str]) -> None:
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
@@ -163,7 +164,8 @@ class DeferredCLI(LightningCLI):
         """The resolved configuration as YAML, with `null` where a default is overridden by it."""
         config = self.config.clone()
         del config["ckpt_path"]
-        return self.parser.dump(config, skip_none=False)
+        skip_unset = False  # positional, since it was called skip_none before jsonargparse 4.49
+        return self.parser.dump(config, "parser_mode", skip_unset)
 
 
 def fact_names(
@@ -180,8 +182,10 @@ def fact_names(
 
 def has_progress_bar(callbacks: list[Callback] | Callback | None) -> bool:
     """Whether the callbacks of a configuration, which may be a single one, have a progress bar."""
-    if not isinstance(callbacks, list):
-        callbacks = [callbacks]
+    if callbacks is None:
+        return False
+    if isinstance(callbacks, Callback):
+        return isinstance(callbacks, ProgressBar)
     return any(isinstance(callback, ProgressBar) for callback in callbacks)
 
 

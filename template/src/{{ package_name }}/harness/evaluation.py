@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule
 
 from .arguments import Arguments
 from .checkpoints import Checkpoint, best_checkpoint, read_checkpoint
@@ -24,7 +24,7 @@ class Evaluation:
     """A run's model and data, with the checkpoint to evaluate."""
 
     folder: RunFolder
-    trainer: Trainer
+    trainer: Any  # as in DeferredCLI
     model: LightningModule
     data: LightningDataModule
     ckpt_path: str

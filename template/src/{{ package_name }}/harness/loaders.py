@@ -107,7 +107,7 @@ class ResumableLoader(DataLoader):
     the place when the first batch is requested.
     """
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> Any:
         for batch in super().__iter__():
             if isinstance(batch, WorkerFailure):
                 raise UserError(*batch.lines)

@@ -5,14 +5,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lightning.pytorch import Trainer
-
 from .checkpoints import Checkpoint
 from .errors import UserError
 from .run_folder import RunFolder
 
 
-def final_metrics(trainer: Trainer, checkpoint: Checkpoint) -> Mapping[str, Any]:
+def final_metrics(trainer: Any, checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The Trainer's metrics, or the checkpoint's if there was nothing left to train."""
     return trainer.callback_metrics or checkpoint.get("metrics", {})
 
@@ -30,9 +28,7 @@ def check_finite(metrics: Mapping[str, Any]) -> None:
             )
 
 
-def save_metrics(
-    trainer: Trainer, folder: RunFolder, command: str, metrics: Mapping[str, Any]
-) -> None:
+def save_metrics(trainer: Any, folder: RunFolder, command: str, metrics: Mapping[str, Any]) -> None:
     """Write `runs/NAME/COMMAND.json`, once, and not for a dry run."""
     if not trainer.is_global_zero or trainer.fast_dev_run or not folder.path.exists():
         return
