@@ -1,7 +1,7 @@
-"""Image generation by flow matching. Yours: updates of the template leave it alone."""
+"""Image generation by flow matching. Yours: updates of the template leave this file alone."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -9,34 +9,58 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
-from .harness import UserError
+from .figures.grids import prediction_table
+from .harness.errors import UserError
+from .harness.fixed_noise import fixed_noise
 from .harness.optim import adamw_warmup_cosine
-from .harness.samples import KernelDistance, fixed_noise, follow, rows
+from .harness.ranges import Range
+from .harness.weight_averaging import update_average
+from .metrics.kernel_distance import KernelDistance
+
+# Parameters of these types are checked before the model is built.
+Count = Annotated[int, Range(min=1)]
+Share = Annotated[float, Range(min=0, max=1)]
+
+POSITION_STD = 0.02  # of the position embeddings at the start, as in arXiv 2212.09748
+MAX_FREQUENCY = 1e3  # of the time embedding, in radians per unit of time
+TIME_INDEX_OFFSET = 2**32  # over every image's index, so that no time shares an image's noise
 
 
 class Model(LightningModule):
-    """A network that learns the velocity from noise to images along straight lines (arXiv 2210.02747, 2209.03003).
+    """A network that learns to move noise to images along straight lines (flow matching).
 
-    At time t from 0 to 1 a sample is `(1 - t) * noise + t * image`, and moves by `image - noise`. All but training
-    uses a moving average of the weights. The squared error has a floor above zero: many images meet in one sample.
+    At time t, from 0 to 1, a sample is `(1 - t) * noise + t * image`. The network learns its
+    velocity, `image - noise` (arXiv 2210.02747, 2209.03003), by least squares. The loss has a
+    floor above zero, because many pairs of noise and image pass through the same sample.
+
+    Training uses the network's weights, everything else a moving average of them.
+
+    All steps take batches from `data.py`: `image` (B, C, H, W), float with values from -1 to 1;
+    `label` (B,) and `index` (B,), int64. Batches for `predict` have no `image`.
 
     Args:
-        image_shape: channels, height and width; filled in from the data, as are the next.
-        class_names: what can be asked for; none for images without classes.
-        patch_size: side of the squares of pixels that become tokens.
-        depth: blocks.
-        dim: width of the stream that the blocks read and add to.
-        heads: attention heads.
+        image_shape: filled in from the data (as are the class names): channels, height and width.
+        class_names: filled in from the data; empty for images without classes.
+        patch_size: side in pixels of the squares that become tokens.
+        depth: number of transformer blocks.
+        dim: width of the tokens' vectors.
+        heads: attention heads per block.
         label_dropout: share of training images whose class is withheld, for guidance.
-        guidance: over 1, samples that are more of their class and less diverse (arXiv 2207.12598).
-        sampling_steps: of Heun's method from noise to image, each of two evaluations.
-        ema_decay: what the average of weights keeps in a step; 0, or over 0.992 under bf16-true: the last weights.
-        sample_every: epochs; in their validation, as many samples as images are made for `val/mmd`, which takes time.
-        sample_batches: `val/mmd` and `test/mmd` are of so many batches at most, since time grows with their square.
+        guidance: values over 1 give samples more typical of their class and less diverse
+            (arXiv 2207.12598).
+        sampling_steps: steps of Heun's method from noise to image, with two evaluations each.
+        ema_decay: share of itself that the average of weights keeps per step. 0 disables the
+            average, and so do values over 0.992 with bf16-true.
+        sample_every: generate samples for `val/mmd`, which takes time, once in so many epochs.
+        sample_batches: number of batches that `val/mmd` and `test/mmd` compare, at most, because
+            their time grows with its square.
         lr: peak learning rate, after the warm-up.
-        weight_decay: AdamW's, on matrices alone.
-        warmup_steps: optimizer steps to the peak, at most a tenth of the run.
-        compile: run the network through `torch.compile`.
+        weight_decay: AdamW's weight decay, applied to matrices and kernels only.
+        warmup_steps: optimizer steps until the peak, at most a tenth of the run.
+        compile: compile the network with `torch.compile`.
+
+    Raises:
+        UserError: if the patches do not fill the image, or the heads cannot share `dim`.
     """
 
     hparams: Any
@@ -45,58 +69,104 @@ class Model(LightningModule):
         self,
         image_shape: list[int],
         class_names: list[str],
-        patch_size: int = 2,
-        depth: int = 4,
-        dim: int = 128,
-        heads: int = 4,
-        label_dropout: float = 0.1,
+        patch_size: Count = 2,
+        depth: Count = 4,
+        dim: Count = 128,
+        heads: Count = 4,
+        label_dropout: Share = 0.1,
         guidance: float = 1.0,
-        sampling_steps: int = 16,
-        ema_decay: float = 0.999,
-        sample_every: int = 10,
-        sample_batches: int = 8,
-        lr: float = 3e-3,
-        weight_decay: float = 0.01,
-        warmup_steps: int = 100,
+        sampling_steps: Count = 16,
+        ema_decay: Share = 0.999,
+        sample_every: Count = 10,
+        sample_batches: Annotated[int, Range(min=0)] = 8,
+        lr: Annotated[float, Range(min=0)] = 3e-3,
+        weight_decay: Annotated[float, Range(min=0)] = 0.01,
+        warmup_steps: Annotated[int, Range(min=0)] = 100,
         compile: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        if image_shape[-1] % patch_size:
+        image_size = image_shape[-1]
+        if image_size % patch_size:
             raise UserError(
-                f"model.patch_size={patch_size} does not divide data.image_size={image_shape[-1]}: change one"
+                f"model.patch_size must divide data.image_size={image_size}, got {patch_size}; "
+                "change one of them"
             )
-        if dim % (2 * heads):
-            raise UserError(f"model.dim is a multiple of 2 * model.heads = {2 * heads}, not {dim}: change one of them")
-        self.net = Transformer(image_shape, len(class_names), patch_size, depth, dim, heads)
-        self.ema = deepcopy(self.net).requires_grad_(False)
-        self.val_mmd, self.test_mmd = KernelDistance(), KernelDistance()
+        # Each head has an even number of features, and so has the time embedding.
+        smallest_dim = 2 * heads
+        if dim % smallest_dim:
+            raise UserError(
+                f"model.dim must be a multiple of 2 * model.heads = {smallest_dim}, got {dim}; "
+                "change one of them"
+            )
+        self.net = Transformer(
+            image_shape=image_shape,
+            classes=len(class_names),
+            patch=patch_size,
+            depth=depth,
+            dim=dim,
+            heads=heads,
+        )
+        self.ema = deepcopy(self.net)
+        self.ema.requires_grad_(False)
+        self.val_mmd = KernelDistance()
+        self.test_mmd = KernelDistance()
+
+    @property
+    def no_class(self) -> int:
+        """The label that stands for no class."""
+        return len(self.hparams.class_names)
 
     def configure_model(self) -> None:
         if self.hparams.compile:
-            self.net.compile()  # in place: the checkpoint's keys stay those of the plain network
+            # In place, so that the checkpoint's keys stay those of the plain network.
+            self.net.compile()
             self.ema.compile()
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
+        return adamw_warmup_cosine(
+            self,
+            lr=self.hparams.lr,
+            weight_decay=self.hparams.weight_decay,
+            warmup_steps=self.hparams.warmup_steps,
+        )
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Steps come one for each `accumulate_grad_batches`, and the average follows them."""
+        """Update the average of weights after each optimizer step, not after each batch."""
         super().optimizer_step(*args, **kwargs)
-        follow(self.ema, self.net, self.hparams.ema_decay, self.trainer)
+        update_average(
+            self.ema,
+            self.net,
+            decay=self.hparams.ema_decay,
+            trainer=self.trainer,
+        )
 
     def forward(self, samples: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Velocities (B, C, H, W) of samples (B, C, H, W) at times (B,); a label (B,) after the last class is none."""
-        return (self.net if self.training else self.ema)(samples, times, labels)
+        """Velocities (B, C, H, W) of samples (B, C, H, W) at times (B,) from 0 to 1.
+
+        Labels (B,) from 0 are classes; the label after the last class stands for no class.
+        """
+        network = self.net if self.training else self.ema
+        return network(samples, times, labels)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        images, labels = batch["image"], batch["label"]
-        withheld = torch.rand(len(labels), device=labels.device) < self.hparams.label_dropout
-        labels = labels.masked_fill(withheld, len(self.hparams.class_names))
-        # Times amid noise and image are the hardest, and drawn most often (arXiv 2403.03206, section 3.1).
-        noise, times = torch.randn_like(images), torch.randn_like(images[:, 0, 0, 0]).sigmoid()
+        images = batch["image"]
+        labels = batch["label"]
+        chance = torch.rand(len(labels), device=labels.device)
+        withheld = chance < self.hparams.label_dropout
+        labels = labels.masked_fill(withheld, self.no_class)
+        noise = torch.randn_like(images)
+        # Times halfway between noise and image are the hardest, so they are drawn most often
+        # (arXiv 2403.03206, section 3.1).
+        one_per_image = images[:, 0, 0, 0]
+        times = torch.randn_like(one_per_image).sigmoid()
         loss = self.loss(images, noise, times, labels)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(labels))
+        self.log(
+            "train/loss",
+            loss,
+            prog_bar=True,
+            batch_size=len(labels),
+        )
         return loss
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
@@ -105,86 +175,191 @@ class Model(LightningModule):
     def test_step(self, batch: dict, batch_idx: int) -> None:
         self.evaluate(batch, batch_idx, "test", self.test_mmd)
 
-    def evaluate(self, batch: dict, batch_idx: int, split: str, mmd: KernelDistance) -> None:
-        """The loss under noise that is an image's own, and how far samples of the same classes are from the images."""
-        images, labels, noise = batch["image"], batch["label"], fixed_noise(batch["index"], self.hparams.image_shape)
-        times = fixed_noise(batch["index"] + 2**32, [1])[:, 0].sigmoid().type_as(images)
-        loss = self.loss(images, noise.type_as(images), times, labels)
-        self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=True, batch_size=len(labels))
-        epochs = self.hparams.sample_every if self.trainer.state.fn == "fit" else 1
-        if (self.current_epoch + 1) % epochs == 0 and batch_idx < self.hparams.sample_batches:
-            mmd.update(self.sample(noise, labels), images)
-            self.log(f"{split}/mmd", mmd, prog_bar=True, batch_size=len(labels))
+    def evaluate(
+        self,
+        batch: dict,
+        batch_idx: int,
+        split: str,
+        mmd: KernelDistance,
+    ) -> None:
+        """Log the loss, and the distance of generated images of the same classes.
 
-    def loss(self, images: Tensor, noise: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        t = times.view(-1, 1, 1, 1)
-        return F.mse_loss(self((1 - t) * noise + t * images, times, labels), images - noise)
+        Noise and times depend on an image's index alone, so that epochs and runs compare.
+        """
+        images = batch["image"]
+        labels = batch["label"]
+        index = batch["index"]
+        noise = fixed_noise(index, self.hparams.image_shape)
+        time_noise = fixed_noise(index + TIME_INDEX_OFFSET, [1])
+        times = time_noise[:, 0].sigmoid()
+        loss = self.loss(
+            images,
+            noise.type_as(images),
+            times.type_as(images),
+            labels,
+        )
+        self.log(
+            f"{split}/loss",
+            loss,
+            prog_bar=True,
+            sync_dist=True,
+            batch_size=len(labels),
+        )
+        if self.compares_samples(batch_idx):
+            samples = self.sample(noise, labels)
+            mmd.update(samples, images)
+            self.log(
+                f"{split}/mmd",
+                mmd,
+                prog_bar=True,
+                batch_size=len(labels),
+            )
+
+    def compares_samples(self, batch_idx: int) -> bool:
+        """Whether images are generated, and compared with those of this batch."""
+        if batch_idx >= self.hparams.sample_batches:
+            return False
+        if self.trainer.state.fn != "fit":
+            return True
+        epochs_done = self.current_epoch + 1
+        return epochs_done % self.hparams.sample_every == 0
+
+    def predict_step(self, batch: dict, batch_idx: int) -> dict[str, list]:
+        """Generate and draw an image for each `index` (B,) and `label` (B,), both int64."""
+        noise = fixed_noise(batch["index"], self.hparams.image_shape)
+        samples = self.sample(noise, batch["label"])
+        return prediction_table(samples, batch, self.hparams.class_names)
+
+    def loss(
+        self,
+        images: Tensor,
+        noise: Tensor,
+        times: Tensor,
+        labels: Tensor,
+    ) -> Tensor:
+        """Mean squared error of the velocities between noise and images, both (B, C, H, W)."""
+        share = times.view(-1, 1, 1, 1)
+        samples = (1 - share) * noise + share * images
+        velocities = self(samples, times, labels)
+        return F.mse_loss(velocities, images - noise)
 
     def sample(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """Images (B, C, H, W), from -1 to 1, that the flow carries the noise to."""
-        x, steps, dtype = noise.float(), self.hparams.sampling_steps, next(self.ema.parameters()).dtype
+        """Images (B, C, H, W), from -1 to 1, that the flow moves noise (B, C, H, W) to."""
+        steps = self.hparams.sampling_steps
+        samples = noise.float()
+        for step in range(steps):
+            # Heun's method: Euler's step, with the mean of the velocities at both of its ends.
+            start_velocity = self.guided_velocity(samples, step, labels)
+            end = samples + start_velocity / steps
+            end_velocity = self.guided_velocity(end, step + 1, labels)
+            samples = samples + (start_velocity + end_velocity) / (2 * steps)
+        return samples.clamp(-1, 1)
 
-        def velocity(x: Tensor, step: int) -> Tensor:
-            times = torch.full_like(labels, step, dtype=dtype) / steps
-            v = self(x.to(dtype), times, labels).float()
-            if self.hparams.guidance == 1 or not self.hparams.class_names:
-                return v
-            free = self(x.to(dtype), times, torch.full_like(labels, len(self.hparams.class_names))).float()
-            return free + self.hparams.guidance * (v - free)
-
-        for step in range(steps):  # Heun's method; what it ends with, Euler's would begin with
-            first = velocity(x, step)
-            x = x + (first + velocity(x + first / steps, step + 1)) / (2 * steps)
-        return x.clamp(-1, 1)
-
-    def predict_step(self, batch: dict, batch_idx: int) -> dict:
-        noise = fixed_noise(batch["index"], self.hparams.image_shape)
-        return rows(self.sample(noise, batch["label"]), batch, self.hparams.class_names)
+    def guided_velocity(self, samples: Tensor, step: int, labels: Tensor) -> Tensor:
+        """Velocities (B, C, H, W) in float32 at time `step / sampling_steps`."""
+        dtype = next(self.ema.parameters()).dtype
+        samples = samples.to(dtype)
+        times = torch.full_like(labels, step, dtype=dtype)
+        times = times / self.hparams.sampling_steps
+        with_class = self(samples, times, labels).float()
+        guidance = self.hparams.guidance
+        if guidance == 1 or not self.hparams.class_names:
+            return with_class
+        no_class = torch.full_like(labels, self.no_class)
+        without_class = self(samples, times, no_class).float()
+        return without_class + guidance * (with_class - without_class)
 
 
 class Transformer(nn.Module):
     """DiT (arXiv 2212.09748). B: batch, T: patches, C: dim, nh: heads, hs: head size."""
 
-    def __init__(self, image_shape: list[int], classes: int, patch: int, depth: int, dim: int, heads: int) -> None:
+    def __init__(
+        self,
+        image_shape: list[int],
+        classes: int,
+        patch: int,
+        depth: int,
+        dim: int,
+        heads: int,
+    ) -> None:
         super().__init__()
-        self.patch, (channels, height, width) = patch, image_shape
+        channels, height, width = image_shape
+        rows = height // patch
+        columns = width // patch
+        self.patch = patch
         self.embed = nn.Conv2d(channels, dim, patch, patch)
-        self.places = nn.Parameter(0.02 * torch.randn(height // patch * (width // patch), dim))
-        self.labels = nn.Embedding(classes + 1, dim)  # the last is no class
-        self.times = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
-        self.blocks = nn.ModuleList(Block(dim, heads) for _ in range(depth))
+        self.places = nn.Parameter(POSITION_STD * torch.randn(rows * columns, dim))
+        self.labels = nn.Embedding(classes + 1, dim)  # the last one is for no class
+        self.times = nn.Sequential(
+            nn.Linear(dim, dim),
+            nn.SiLU(),
+            nn.Linear(dim, dim),
+        )
+        self.blocks = nn.ModuleList()
+        for _ in range(depth):
+            self.blocks.append(Block(dim, heads))
+        self.norm = nn.LayerNorm(dim, elementwise_affine=False)
         self.head = nn.Linear(dim, channels * patch**2)
         nn.init.zeros_(self.head.weight)
         self.register_buffer("octaves", torch.arange(dim // 2), persistent=False)
 
     def forward(self, samples: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        speeds = 1e3 ** (self.octaves.float() / len(self.octaves))  # (C/2,)
-        angles = times[:, None].float() * speeds
-        waves = torch.cat([angles.cos(), angles.sin()], dim=1).type_as(samples)
-        c = self.times(waves) + self.labels(labels)  # (B, C)
-        x = self.embed(samples)  # (B, channels, H, W) -> (B, C, h, w)
-        h, w = x.shape[2:]
-        x = x.flatten(2).transpose(1, 2) + self.places  # (B, T, C)
+        """Velocities (B, channels, H, W) of samples of that shape, times (B,) and labels (B,)."""
+        waves = self.waves(times).type_as(samples)
+        condition = self.times(waves) + self.labels(labels)  # (B, C)
+        x = self.embed(samples)  # (B, channels, H, W) -> (B, C, rows, columns)
+        rows, columns = x.shape[2:]
+        x = x.flatten(2).transpose(1, 2)  # (B, T, C)
+        x = x + self.places
         for block in self.blocks:
-            x = block(x, c)
-        x = self.head(F.layer_norm(x, x.shape[-1:]))
-        return F.pixel_shuffle(x.transpose(1, 2).unflatten(2, (h, w)), self.patch)  # (B, channels, H, W)
+            x = block(x, condition)
+        x = self.head(self.norm(x))  # (B, T, channels * patch**2)
+        x = x.transpose(1, 2).unflatten(2, (rows, columns))
+        return F.pixel_shuffle(x, self.patch)  # (B, channels, H, W)
+
+    def waves(self, times: Tensor) -> Tensor:
+        """Cosines and sines (B, C) of times (B,), at frequencies from 1 to `MAX_FREQUENCY`."""
+        octaves = self.octaves.float()
+        frequencies = MAX_FREQUENCY ** (octaves / len(octaves))  # (C/2,)
+        angles = times[:, None].float() * frequencies
+        return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
 class Block(nn.Module):
-    """Attention among the patches, then an MLP; time and class shift, scale and gate both, from zero."""
+    """Attention among the patches, then an MLP; time and class shift, scale and gate both."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.modulate = heads, nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
-        self.qkv, self.project = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
-        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.heads = heads
+        self.norm = nn.LayerNorm(dim, elementwise_affine=False)
+        self.modulate = nn.Sequential(
+            nn.SiLU(),
+            nn.Linear(dim, 6 * dim),
+        )
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.project = nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(
+            nn.Linear(dim, 4 * dim),
+            nn.GELU(),
+            nn.Linear(4 * dim, dim),
+        )
         nn.init.zeros_(self.modulate.get_parameter("1.weight"))
 
-    def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.modulate(c)[:, None].chunk(6, dim=-1)  # each (B, 1, C)
-        y = F.layer_norm(x, x.shape[-1:]) * (1 + scale1) + shift1
-        qkv = self.qkv(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, nh, T, hs)
-        y = F.scaled_dot_product_attention(*qkv).transpose(1, 2).flatten(2)  # (B, nh, T, hs) -> (B, T, C)
-        x = x + gate1 * self.project(y)
-        return x + gate2 * self.mlp(F.layer_norm(x, x.shape[-1:]) * (1 + scale2) + shift2)
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Tokens (B, T, C) of the same shape, under a condition (B, C) of time and class."""
+        modulation = self.modulate(condition)
+        modulation = modulation[:, None].chunk(6, dim=-1)
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation  # each (B, 1, C)
+        attention_input = self.norm(x) * (1 + scale1) + shift1
+        x = x + gate1 * self.attend(attention_input)
+        mlp_input = self.norm(x) * (1 + scale2) + shift2
+        return x + gate2 * self.mlp(mlp_input)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """Attention among all patches: tokens (B, T, C) of the same shape."""
+        qkv = self.qkv(x)  # (B, T, 3C)
+        qkv = qkv.unflatten(-1, (3, self.heads, -1))  # (B, T, 3, nh, hs)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, nh, T, hs)
+        attended = F.scaled_dot_product_attention(query, key, value)
+        attended = attended.transpose(1, 2).flatten(2)  # (B, nh, T, hs) -> (B, T, C)
+        return self.project(attended)
