@@ -22,8 +22,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from .callbacks.progress_bar import NarrowProgressBar
 from .cli import program_name
-from .errors import UserError
-from .ranges import Range, check_range, check_ranges
+from .errors import ErrorCollector, UserError
+from .ranges import Range, range_error, range_errors
 
 # Callbacks with their own section in the configuration, so that a single key can be overridden.
 CALLBACK_SECTIONS = {
@@ -35,6 +35,10 @@ CALLBACK_SECTIONS = {
 CHANGEABLE_ON_RESUME = {"num_workers", "path", "hub", "predict_path", "compile"}
 # Lightning keeps this among the hyperparameters, to build the class again.
 INSTANTIATOR = "_instantiator"
+TRAINER_RANGES = {
+    "seed_everything": Range(min=0),
+    "trainer.accumulate_grad_batches": Range(min=1),
+}
 NEEDS_A_VALUE = ("ckpt_path", "weights", "data.path", "data.hub", "data.predict_path")
 
 
@@ -111,18 +115,17 @@ class DeferredCLI(LightningCLI):
         self.check_values()
 
     def check_values(self) -> None:
+        """Report every value that has the right type and cannot be used."""
         config = self.config
+        errors = ErrorCollector()
         for key in NEEDS_A_VALUE:
             if config.get(key) == "":
-                raise UserError(f"--{key} is empty; name a file or folder, or leave the option out")
-        check_range("seed_everything", config.seed_everything, Range(min=0))
-        check_range(
-            "trainer.accumulate_grad_batches",
-            config.trainer.accumulate_grad_batches,
-            Range(min=1),
-        )
-        check_ranges("model", self.model_class.__init__, config.model)
-        check_ranges("data", self.datamodule_class.__init__, config.data)
+                errors.append(f"--{key} is empty; name a file or folder, or leave the option out")
+        for key, allowed in TRAINER_RANGES.items():
+            errors += range_error(key, config[key], allowed)
+        errors += range_errors("model", self.model_class.__init__, config.model)
+        errors += range_errors("data", self.datamodule_class.__init__, config.data)
+        errors.raise_if_any()
 
     def instantiate_classes(self) -> None:
         """Build nothing yet: LightningCLI calls this when it is made."""

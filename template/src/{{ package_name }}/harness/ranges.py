@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from .errors import UserError
-
 
 @dataclass(frozen=True)
 class Range:
@@ -47,32 +45,36 @@ class Range:
         return str(self)
 
 
-def check_range(key: str, value: Any, allowed: Range) -> None:
-    """Refuse a number outside its range; other types are the parser's business.
-
-    Raises:
-        UserError: naming the configuration key.
-    """
+def range_error(key: str, value: Any, allowed: Range) -> list[str]:
+    """A line if the number is outside its range; other types are the parser's business."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and value not in allowed:
-        raise UserError(f"{key} must be {allowed}, got {value}")
+        return [f"{key} must be {allowed}, got {value}"]
+    return []
 
 
-def check_ranges(prefix: str, function: Callable[..., Any], values: Mapping[str, Any]) -> None:
+def range_errors(
+    section: str, function: Callable[..., Any], values: Mapping[str, Any]
+) -> list[str]:
     """Hold the values of a configuration section against the ranges in a signature.
 
     Args:
-        prefix: the section, such as `model`.
+        section: the prefix of its keys, such as `model`.
         function: the constructor whose annotations have the ranges.
         values: by parameter name.
+
+    Returns:
+        A line for each number outside its range.
     """
+    errors = []
     try:
         annotations = get_type_hints(function, include_extras=True)
     except NameError:  # a name that is imported for type checkers only
         annotations = function.__annotations__
     for name, annotation in annotations.items():
         for allowed in find_ranges(annotation):
-            check_range(f"{prefix}.{name}", values.get(name), allowed)
+            errors += range_error(f"{section}.{name}", values.get(name), allowed)
+    return errors
 
 
 def find_ranges(annotation: Any) -> Iterator[Range]:
