@@ -129,7 +129,7 @@ def pinball_losses(target: Tensor, forecast: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"quantiles": [0.5, 0.5]}, r"model\.quantiles=\[0\.5, 0\.5\]: levels must increase"),
+        ({"quantiles": [0.5, 0.5]}, r"model\.quantiles=\[0\.5, 0\.5\]: quantiles must increase"),
         ({"quantiles": [0.5, 1.0]}, "lie between 0 and 1"),
         ({"quantiles": [0.1, 0.9]}, r"include 0\.5"),
         ({"patch": 30}, r"model\.patch=30, and that at most data\.context=14"),

@@ -32,16 +32,16 @@ class Model(LightningModule):
     deviation 1, and its forecast is scaled back (RevIN, Kim et al., ICLR 2022, without weights as
     in PatchTST).
 
-    Batches have, for B windows, what `Windows` in data.py describes: `history` (B, context) and
-    `target` (B, horizon), NaN where missing, in the unit given by `level` and `scale` (B,); all are
-    floating point.
+    Steps take the batches of `Windows` in data.py, with B windows: `history` (B, context) and
+    `target` (B, horizon), NaN where missing, in the unit given by `level` and `scale` (B,). All are
+    float32, or in the precision of the model.
 
     Args:
         context: steps of history; filled in from the data, as are the next two.
         horizon: steps to forecast.
         step_length: pandas' name of a step, such as h.
         network: `patch`, a transformer over patches (PatchTST), or `linear` (DLinear).
-        quantiles: increasing levels between 0 and 1, including 0.5, the median.
+        quantiles: to forecast, such as 0.9, in increasing order, including 0.5, the median.
         patch: steps per patch.
         stride: steps from one patch to the next.
         dim: width of the transformer.
@@ -58,7 +58,7 @@ class Model(LightningModule):
     """
 
     hparams: Any
-    levels: Tensor
+    quantiles: Tensor
 
     def __init__(
         self,
@@ -81,9 +81,9 @@ class Model(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         check_quantiles(quantiles)
+        check_patches(context, patch, stride, dim, heads)
         outputs = horizon * len(quantiles)
         if network == "patch":
-            check_patches(context, patch, stride, dim, heads)
             self.net = PatchTransformer(
                 context=context,
                 outputs=outputs,
@@ -96,7 +96,7 @@ class Model(LightningModule):
             )
         else:
             self.net = DLinear(context, outputs)
-        self.register_buffer("levels", torch.tensor(quantiles), persistent=False)
+        self.register_buffer("quantiles", torch.tensor(quantiles), persistent=False)
         self.val_metrics = make_metrics()
         self.test_metrics = make_metrics()
 
@@ -113,7 +113,7 @@ class Model(LightningModule):
         )
 
     def forward(self, history: Tensor) -> Tensor:
-        """Forecast quantiles (B, horizon, Q) after histories (B, context), in the unit of each.
+        """Forecasts (B, horizon, Q) after histories (B, context), in the unit of each.
 
         They are sorted, so that no quantile crosses another (Chernozhukov et al., arXiv 0704.3649).
         """
@@ -122,9 +122,9 @@ class Model(LightningModule):
         std = std.clamp_min(SMALLEST_DEVIATION)
         normalised = (history - mean) / std
         outputs = self.net(normalised)  # (B, horizon * Q)
-        quantiles = outputs.unflatten(1, (self.hparams.horizon, -1))
-        quantiles = quantiles.sort(dim=-1).values
-        return quantiles * std.unsqueeze(-1) + mean.unsqueeze(-1)
+        forecast = outputs.unflatten(1, (self.hparams.horizon, -1))
+        forecast = forecast.sort(dim=-1).values
+        return forecast * std.unsqueeze(-1) + mean.unsqueeze(-1)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         loss = self.shared_step(batch).loss
@@ -147,9 +147,9 @@ class Model(LightningModule):
         known = ~batch["target"].isnan()  # (B, horizon)
         forecast = self(batch["history"])[known]
         target = batch["target"][known]
-        losses = pinball(forecast, target, self.levels)
+        losses = pinball(forecast, target, self.quantiles)
         target_count = max(1, len(target))
-        loss = losses.sum() / target_count / len(self.levels)
+        loss = losses.sum() / target_count / len(self.quantiles)
         return StepOutput(loss, forecast, target)
 
     def evaluate(self, batch: dict, split: str, metrics: Any) -> None:
@@ -167,7 +167,7 @@ class Model(LightningModule):
         scale = select_known(batch["scale"], batch["target"])
         level = select_known(batch["level"], batch["target"])
         values = target * scale + level
-        losses = pinball(forecast, target, self.levels.float())
+        losses = pinball(forecast, target, self.quantiles.float())
         losses = losses.mean(dim=-1) * scale
         lowest = forecast[:, 0]
         highest = forecast[:, -1]
@@ -206,7 +206,7 @@ class StepOutput:
 
     Args:
         loss: a scalar.
-        forecast: quantiles (K, Q), in the unit of their window.
+        forecast: (K, Q), in the unit of its window.
         target: (K,), in the same unit.
     """
 
@@ -223,12 +223,12 @@ def select_known(unit: Tensor, target: Tensor) -> Tensor:
 
 
 def check_quantiles(quantiles: list[float]) -> None:
-    """Raise a UserError if levels are not increasing, between 0 and 1, with 0.5 among them."""
+    """Raise a UserError unless quantiles increase, lie between 0 and 1, and include the median."""
     is_increasing = list(quantiles) == sorted(set(quantiles))
-    are_levels = all(0 < quantile < 1 for quantile in quantiles)
-    if not is_increasing or not are_levels or MEDIAN not in quantiles:
+    is_in_range = all(0 < quantile < 1 for quantile in quantiles)
+    if not is_increasing or not is_in_range or MEDIAN not in quantiles:
         raise UserError(
-            f"model.quantiles={quantiles}: levels must increase, lie between 0 and 1, and "
+            f"model.quantiles={quantiles}: quantiles must increase, lie between 0 and 1, and "
             "include 0.5; correct them"
         )
 
@@ -331,11 +331,11 @@ class DLinear(nn.Module):
         return self.trend(trend) + self.rest(rest)
 
 
-def pinball(forecast: Tensor, target: Tensor, levels: Tensor) -> Tensor:
-    """Pinball losses (K, Q) of forecast quantiles (K, Q), with levels (Q,), for targets (K,)."""
+def pinball(forecast: Tensor, target: Tensor, quantiles: Tensor) -> Tensor:
+    """Pinball losses (K, Q) of forecasts (K, Q) of quantiles (Q,), for targets (K,)."""
     error = target.unsqueeze(-1) - forecast
-    if_too_low = levels * error
-    if_too_high = (levels - 1) * error
+    if_too_low = quantiles * error
+    if_too_high = (quantiles - 1) * error
     return torch.maximum(if_too_low, if_too_high)
 
 
@@ -344,8 +344,8 @@ def make_columns(batch: dict, forecast: np.ndarray, quantiles: list[float]) -> d
 
     Args:
         batch: of `DescribedWindows`, with B windows.
-        forecast: quantiles (B, horizon, Q), in the unit of each window.
-        quantiles: their Q levels.
+        forecast: (B, horizon, Q), in the unit of each window.
+        quantiles: the Q quantiles that are forecast.
 
     Returns:
         By name: `input`, the series; `time`; a column for each quantile, such as `q0.5`; `truth`,
@@ -382,7 +382,7 @@ def make_columns(batch: dict, forecast: np.ndarray, quantiles: list[float]) -> d
                 times=times,
                 values=values,
                 forecast=predicted,
-                levels=quantiles,
+                quantiles=quantiles,
             )
         columns["plot"].extend(plots)
     return columns

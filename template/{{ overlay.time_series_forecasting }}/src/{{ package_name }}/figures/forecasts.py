@@ -22,7 +22,7 @@ GRID_COLOR = "#e6e9ee"
 
 
 def draw_forecast(
-    title: str, times: list[str], values: list[float], forecast: np.ndarray, levels: list[float]
+    title: str, times: list[str], values: list[float], forecast: np.ndarray, quantiles: list[float]
 ) -> Image.Image:
     """Draw the history, the median, the band of the outer quantiles and, if known, the truth.
 
@@ -30,8 +30,8 @@ def draw_forecast(
         title: the name of the series.
         times: T times of history and target, in ISO 8601.
         values: T values of history and target, NaN where unknown.
-        forecast: quantiles (horizon, Q).
-        levels: Q increasing levels of the quantiles, including 0.5.
+        forecast: (horizon, Q).
+        quantiles: the Q quantiles that are forecast, in increasing order, including 0.5.
 
     Returns:
         An RGB image of 900 x 400 pixels.
@@ -40,7 +40,7 @@ def draw_forecast(
     figure = Figure(figsize=(9, 4), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    plot_lines(axes, pd.to_datetime(times), np.array(values), forecast, levels)
+    plot_lines(axes, pd.to_datetime(times), np.array(values), forecast, quantiles)
     axes.set_title(
         title, loc="left", fontsize=13, fontweight="bold", color=TITLE_COLOR, parse_math=False
     )
@@ -55,7 +55,7 @@ def plot_lines(
     times: pd.DatetimeIndex,
     values: np.ndarray,
     forecast: np.ndarray,
-    levels: list[float],
+    quantiles: list[float],
 ) -> None:
     """Plot what is known and what is forecast; see `draw_forecast`."""
     horizon = len(forecast)
@@ -71,12 +71,12 @@ def plot_lines(
         color=FORECAST_COLOR,
         alpha=0.22,
         linewidth=0,
-        label=f"{levels[0]:.0%} to {levels[-1]:.0%}",
+        label=f"{quantiles[0]:.0%} to {quantiles[-1]:.0%}",
     )
     axes.plot(times[past], values[past], color=HISTORY_COLOR, linewidth=1.4, label="history")
     if np.isfinite(truth).any():
         axes.plot(ahead, truth, color=HISTORY_COLOR, linewidth=1.4, linestyle=DOTTED, label="truth")
-    median = forecast[:, levels.index(MEDIAN)]
+    median = forecast[:, quantiles.index(MEDIAN)]
     axes.plot(ahead, median, color=FORECAST_COLOR, linewidth=2, label="median")
 
 
