@@ -1,58 +1,71 @@
-"""Text: Python's standard library to start with, or your own. Yours: updates leave it alone."""
+"""Text to train on, embedded or your own. Yours: updates of the template leave this file alone."""
 
 import json
 import sysconfig
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from .harness import Faults, UserError, loaders
-from .harness.base import decode, fetch_base, text_size, tokenizer_of
+from .harness.errors import ErrorCollector, UserError
+from .harness.loaders import make_loader
+from .harness.ranges import Range
 from .harness.streams import make_stream_loader
-from .harness.texts import (
-    Documents,
-    Prompts,
-    Stream,
-    encode,
+from .readers.base_models import read_base_model
+from .readers.documents import (
+    Document,
+    Splits,
+    check_vocabulary,
     hold_out,
-    list_files,
+    join_documents,
     note_documents,
-    read,
-    read_hub,
-    read_prompts,
+    read_hub_splits,
+    read_splits,
 )
+from .readers.pretrained import Pretrained
+from .readers.text import list_files, read_prompts
+from .readers.tokens import AnyTokenizer, make_tokenizer
+from .readers.window_stream import WindowStream
+
+STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+STANDARD_LIBRARY_FILES = "[a-z]*.py"  # the modules at its top
+BYTE_VALUES = 256
+PROMPTS_FROM_TEST = 32
 
 
 class DataModule(LightningDataModule):
     """The standard library's source text, text files, a token file, or a Hub dataset.
 
-    A token is a byte of the text in UTF-8, and a zero byte ends each document; or it is a base model's.
+    A token is a byte of the text in UTF-8, and a zero byte ends each document; with `base`, tokens
+    are those of the base model.
 
     Args:
-        path: a folder of text files, or a single one, where `.jsonl` has a document in the `text` of
-            each line; or token ids, unsigned, in `.npy`. In the folder, `val` and `test` are these
-            splits, and all else is `train`. Neither path nor hub: the standard library.
-        hub: a Hugging Face dataset with the column `text`, by name or local folder.
-        predict_path: prompts to complete: the lines of a text file, or `.jsonl`; default: beginnings of test windows.
-        base: a causal language model of the Hub, by name or local folder, to go on from, with its tokenizer.
-        vocab_size: of an `.npy` file, whose ids are below it; text has 256.
-        bytes_per_token: of an `.npy` file, for bits per byte; text has 1.
+        path: a folder of text files, or a single one, where `.jsonl` has a document in the `text`
+            of each line; or unsigned token ids in `.npy`. The subfolders `val` and `test` are
+            these splits, and all other files are `train`. By default the standard library.
+        hub: a Hugging Face dataset with a column `text`, by name or local folder.
+        predict_path: a text file with a prompt on each line, or `.jsonl`, for `predict`; by
+            default the beginnings of test windows.
+        base: a causal language model of the Hub to start from, by name or local folder.
+        vocab_size: number of different token ids in a `.npy` file; text has 256.
+        bytes_per_token: bytes of text per token of a `.npy` file, for bits per byte; text has 1.
         context: tokens that the model sees at once.
-        batch_size: windows of `context` tokens of a step, over all devices.
-        val_fraction: share of the documents that is cut from `train` where there is no `val`; of a
-            single document, its end.
-        test_fraction: the same for `test`, which comes first.
-        split_seed: of the cuts.
-        num_workers: loader processes; default: none, since the text is in memory; one for a stream.
-        stream: read `train` from disk as it is trained on, for text that memory cannot hold; the files
-            are in another order each time, and `path` has `val` and `test`.
+        batch_size: windows of `context` tokens per optimizer step, summed over all devices.
+        val_fraction: share of `train`'s documents held out for validation if the data has no `val`
+            split; of a single document, its end.
+        test_fraction: share of `train`'s documents held out for testing if the data has no `test`
+            split; it is held out first.
+        split_seed: seed of the random splits.
+        num_workers: loader processes; by default 0, since the text is in memory; 1 for a stream.
+        stream: read `train` from disk during training, for text larger than memory. The files come
+            in another order each time, and `path` must have `val` and `test`.
     """
 
     hparams: Any
+    known: Any = None  # a checkpoint's hyperparameters, for `predict` with `predict_path`
 
     def __init__(
         self,
@@ -60,33 +73,30 @@ class DataModule(LightningDataModule):
         hub: str | None = None,
         predict_path: str | None = None,
         base: str | None = None,
-        vocab_size: int = 256,
-        bytes_per_token: float = 1.0,
-        context: int = 128,
-        batch_size: int = 16,
-        val_fraction: float = 0.05,
-        test_fraction: float = 0.05,
-        split_seed: int = 0,
-        num_workers: int | None = None,
+        vocab_size: Annotated[int, Range(min=1)] = BYTE_VALUES,
+        bytes_per_token: Annotated[float, Range(min=0.01)] = 1.0,
+        context: Annotated[int, Range(min=1)] = 128,
+        batch_size: Annotated[int, Range(min=1)] = 16,
+        val_fraction: Annotated[float, Range(min=0)] = 0.05,
+        test_fraction: Annotated[float, Range(min=0)] = 0.05,
+        split_seed: Annotated[int, Range(min=0)] = 0,
+        num_workers: Annotated[int | None, Range(min=0)] = None,
         stream: bool = False,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(logger=base is None)  # else the model's facts differ, which Lightning refuses to log
+        # Lightning refuses to log two values of a hyperparameter, and with a base model the
+        # model's vocab_size is another one.
+        self.save_hyperparameters(logger=base is None)
 
-    # Facts, for the model to keep.
-
-    @cached_property
-    def coding(self) -> tuple[str, str]:
-        """Configuration and tokenizer of the base model, as JSON."""
-        return fetch_base(self.hparams.base) if self.hparams.base else ("", "")
+    # Facts that the model is given.
 
     @property
     def base_config(self) -> str:
-        return self.coding[0]
+        return self.base_model.config
 
     @property
     def tokenizer(self) -> str:
-        return self.coding[1]
+        return self.base_model.tokenizer
 
     @property
     def context(self) -> int:
@@ -94,107 +104,226 @@ class DataModule(LightningDataModule):
 
     @property
     def vocab_size(self) -> int:
-        return json.loads(self.base_config)["vocab_size"] if self.hparams.base else self.hparams.vocab_size
+        if self.base_config:
+            return json.loads(self.base_config)["vocab_size"]
+        return self.hparams.vocab_size
 
-    def encode(self, text: str) -> np.ndarray:
-        """The tokens of a document, the one that ends it last."""
-        if not self.hparams.base:
-            return encode(text)
-        ids = tokenizer_of(self.tokenizer).encode(text, add_special_tokens=False).ids
-        return np.array([*ids, json.loads(self.base_config)["eos_token_id"]], np.uint32)
+    @cached_property
+    def base_model(self) -> Pretrained:
+        """Configuration and tokenizer of the base model, both empty without one."""
+        if self.known:
+            return Pretrained(self.known["base_config"], self.known["tokenizer"])
+        if self.hparams.base:
+            return read_base_model(self.hparams.base)
+        return Pretrained(config="", tokenizer="")
 
-    def count_bytes(self, tokens: np.ndarray) -> int:
-        """How much text the tokens of a window stand for after its first, which is not predicted."""
-        if not self.hparams.base:
-            return round((len(tokens) - 1) * self.hparams.bytes_per_token)
-        return text_size(tokens, self.tokenizer) - text_size(tokens[:1], self.tokenizer)
+    @cached_property
+    def text_tokenizer(self) -> AnyTokenizer:
+        return make_tokenizer(self.base_model, self.hparams.bytes_per_token)
+
+    def prepare_data(self) -> None:
+        """Read and check everything, so that errors are reported before training starts.
+
+        Raises:
+            UserError: with a line for each error in the data.
+        """
+        if self.hparams.predict_path:
+            self.prompts  # noqa: B018
+        else:
+            self.windows  # noqa: B018
+
+    def train_dataloader(self) -> DataLoader:
+        if self.hparams.stream:
+            return make_stream_loader(self.windows["train"], self)
+        return make_loader(self.windows["train"], self, train=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return make_loader(self.windows["val"], self)
+
+    def test_dataloader(self) -> DataLoader:
+        return make_loader(self.windows["test"], self)
+
+    def predict_dataloader(self) -> DataLoader:
+        return make_loader(self.prompts, self)
 
     @cached_property
     def windows(self) -> dict[str, Any]:
-        hp, stdlib, faults = self.hparams, Path(sysconfig.get_path("stdlib")), Faults()
-        if (hp.vocab_size == 256) != (hp.bytes_per_token == 1):
-            raise UserError("data.vocab_size and data.bytes_per_token go together: set both for .npy, none for text")
-        if hp.stream:
-            return self.streamed(Path(hp.path or "."))
-        if hp.hub:
-            splits = read_hub(hp.hub, self.encode)
+        """The `Windows` of each split; with `stream`, a `WindowStream` for `train`."""
+        own_vocabulary = self.hparams.vocab_size != BYTE_VALUES
+        own_size = self.hparams.bytes_per_token != 1
+        if own_vocabulary != own_size:
+            raise UserError(
+                "data.vocab_size and data.bytes_per_token belong together: set both for .npy,"
+                " neither for text"
+            )
+        if self.hparams.stream:
+            return self.read_stream(Path(self.hparams.path or "."))
+        documents = self.read_documents()
+        for split in ("test", "val"):
+            if split not in documents:
+                fraction = self.hparams[f"{split}_fraction"]
+                remaining, held_out = hold_out(
+                    documents["train"], fraction, self.hparams.split_seed
+                )
+                documents["train"] = remaining
+                documents[split] = held_out
+        return self.make_windows(documents)
+
+    def read_documents(self) -> Splits:
+        """The documents of the splits that the data has, `train` at least."""
+        path = self.hparams.path
+        errors = ErrorCollector()
+        if self.hparams.hub:
+            splits = read_hub_splits(self.hparams.hub, self.text_tokenizer)
+        elif path:
+            splits = read_splits(Path(path), self.text_tokenizer, errors)
         else:
-            where = (Path(hp.path), "**/*") if hp.path else (stdlib, "[a-z]*.py")
-            splits = read(*where, self.encode, faults)
-        if hp.path or hp.hub:
+            splits = read_splits(
+                STANDARD_LIBRARY, self.text_tokenizer, errors, STANDARD_LIBRARY_FILES
+            )
+        if self.hparams.hub or path:
             note_documents(splits)
-        faults.refuse()
+        errors.raise_if_any()
         if "train" not in splits:
-            raise UserError(f"{hp.hub or hp.path or stdlib}: no such file or folder, or no text in it; set data.path")
-        for name in sorted({"val", "test"} - splits.keys()):
-            splits["train"], splits[name] = hold_out(splits["train"], hp[f"{name}_fraction"], hp.split_seed)
+            raise UserError(
+                f"{path or STANDARD_LIBRARY}: no such file or folder, or no text in it;"
+                " set data.path"
+            )
+        check_vocabulary(splits, self.vocab_size)
+        return splits
+
+    def read_stream(self, path: Path) -> dict[str, Any]:
+        """Windows of `val` and `test`, and a stream over all other files in a folder."""
+        errors = ErrorCollector()
+        held_out: Splits = {}
+        for split in ("val", "test"):
+            found = read_splits(path / split, self.text_tokenizer, errors)
+            held_out[split] = found.get("train", [])
+        errors.raise_if_any()
+        files = []
+        for file in list_files(path):
+            if path / "val" not in file.parents and path / "test" not in file.parents:
+                files.append(file)
+        if not files or not held_out["val"] or not held_out["test"]:
+            raise UserError(
+                "data.stream=true takes a folder with val, test and other files,"
+                f" which data.path={path} is not"
+            )
+        check_vocabulary(held_out, self.vocab_size)
+        train = WindowStream(files, self.context, self.text_tokenizer)
+        return {"train": train, **self.make_windows(held_out)}
+
+    def make_windows(self, documents: Splits) -> dict[str, "Windows"]:
+        errors = ErrorCollector()
         windows = {}
-        for name, documents in splits.items():
-            with faults:
-                windows[name] = Windows(name, documents, self)
-        faults.refuse()
+        for split, split_documents in documents.items():
+            with errors:
+                tokens = join_documents(split_documents, split)
+                windows[split] = Windows(
+                    split, split_documents, tokens, self.context, self.text_tokenizer
+                )
+        errors.raise_if_any()
         return windows
 
-    def streamed(self, path: Path) -> dict[str, Any]:
-        found = {name: read(path / name, encode=self.encode) for name in ("val", "test")}
-        files = [file for file in list_files(path) if not {path / "val", path / "test"} & {*file.parents}]
-        if not files or not all(found.values()):
-            raise UserError(
-                f"data.stream=true takes a folder with val, test, and other files; data.path={path} is none"
-            )
-        held = {name: Windows(name, documents["train"], self) for name, documents in found.items()}
-        return {"train": Stream(files, self.hparams.context, self.encode, self.count_bytes), **held}
-
-    def prepare_data(self) -> None:
-        """Read and check everything, so that a mistake shows before training, not in its midst."""
-        self.prompts if self.hparams.predict_path else self.windows  # noqa: B018
-
-    def train_dataloader(self) -> DataLoader:
-        train = self.windows["train"]
-        return make_stream_loader(train, self) if self.hparams.stream else loaders.make_loader(train, self, train=True)
-
-    def val_dataloader(self) -> DataLoader:
-        return loaders.make_loader(self.windows["val"], self)
-
-    def test_dataloader(self) -> DataLoader:
-        return loaders.make_loader(self.windows["test"], self)
-
-    def predict_dataloader(self) -> DataLoader:
-        return loaders.make_loader(self.prompts, self)
-
     @cached_property
-    def prompts(self) -> Prompts:
-        if path := self.hparams.predict_path:
-            return Prompts(read_prompts(Path(path), self.encode))
-        halves = [(w["input"], w["tokens"][: len(w["tokens"]) // 2]) for w in self.windows["test"][:32]]
-        return Prompts({"input": i, "prompt": decode(t.tolist(), -1, self.tokenizer), "tokens": t} for i, t in halves)
+    def prompts(self) -> "Prompts":
+        """Those of `predict_path`, or the first halves of test windows."""
+        if self.hparams.predict_path:
+            return self.read_prompts(Path(self.hparams.predict_path))
+        windows = self.windows["test"]
+        prompts = []
+        for i in range(min(PROMPTS_FROM_TEST, len(windows))):
+            window = windows[i]
+            beginning = window["tokens"][: len(window["tokens"]) // 2]
+            text = self.text_tokenizer.decode(beginning.tolist())
+            prompts.append({"input": window["input"], "prompt": text, "tokens": beginning})
+        return Prompts(prompts)
+
+    def read_prompts(self, path: Path) -> "Prompts":
+        errors = ErrorCollector()
+        prompts = []
+        for place, text in read_prompts(path):
+            with errors:
+                tokens = self.text_tokenizer.encode(text, place)[:-1]  # without the end token
+                prompts.append({"input": place, "prompt": text, "tokens": tokens})
+        errors.raise_if_any()
+        return Prompts(prompts)
 
 
-class Windows(list):
-    """The documents of a split end to end, in windows that predict each token once, but the first.
+class Windows(Dataset):
+    """The documents of a split end to end, in windows that predict each token but the first once.
 
-    What fills no last window is left out. A window is a dict of `tokens` (context + 1,); `bytes`, of the text that all
-    but its first stand for; and `input`: the document it starts in, and at which token.
+    Tokens at the end that do not fill a window are left out. Each item is a dict with
+        tokens: (context + 1,) unsigned integers below the vocabulary's size;
+        bytes: int, bytes of text that all tokens but the first stand for;
+        input: str, the document in which the window starts, and at which of its tokens.
+
+    Args:
+        split: its name, for the error message.
+        documents: of the split.
+        tokens: of the documents, end to end.
+        context: tokens that a window predicts.
+        tokenizer: of the tokens.
+
+    Raises:
+        UserError: if there are too few tokens for a window.
     """
 
     in_memory = True
 
-    def __init__(self, split: str, documents: Documents, data: DataModule) -> None:
-        (names, texts), context = zip(*documents), data.context
-        if len(kinds := {str(text.dtype) for text in texts}) > 1:
+    def __init__(
+        self,
+        split: str,
+        documents: list[Document],
+        tokens: np.ndarray,
+        context: int,
+        tokenizer: AnyTokenizer,
+    ) -> None:
+        if context >= len(tokens):
             raise UserError(
-                f"{split} mixes token ids of {' and '.join(sorted(kinds))}: one kind alone; convert the others"
+                f"data.context={context} must be below {split}'s {len(tokens)} tokens;"
+                " lower it or add text"
             )
-        tokens = texts[0] if len(texts) == 1 else np.concatenate(texts, dtype=texts[0].dtype, casting="no")
-        if not 0 < context < len(tokens):
-            raise UserError(f"set data.context={context} from 1 to below {split}'s {len(tokens)} tokens, or add text")
-        if tokens.dtype.kind != "u" or tokens.max() >= data.vocab_size:
-            found = f"{names[0]} has {tokens.dtype} up to {tokens.max()}"
-            raise UserError(
-                f"{found}: token ids are unsigned and below data.vocab_size={data.vocab_size}; correct the two"
-            )
-        starts = np.cumsum([0, *map(len, texts)])
-        for i in range(0, len(tokens) - context, context):
-            which = np.searchsorted(starts, i, side="right") - 1
-            window, place = tokens[i : i + context + 1], f"{names[which]}:{i - starts[which]}"
-            self.append({"tokens": window, "bytes": data.count_bytes(window), "input": place})
+        self.tokens = tokens
+        self.context = context
+        self.tokenizer = tokenizer
+        self.starts = range(0, len(tokens) - context, context)
+        self.names = [document.name for document in documents]
+        lengths = [len(document.tokens) for document in documents]
+        self.document_starts = np.cumsum([0, *lengths])
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, index: int) -> dict:
+        start = self.starts[index]
+        tokens = self.tokens[start : start + self.context + 1]
+        document = np.searchsorted(self.document_starts, start, side="right") - 1
+        position = start - self.document_starts[document]
+        return {
+            "tokens": tokens,
+            "bytes": self.tokenizer.predicted_bytes(tokens),
+            "input": f"{self.names[document]}:{position}",
+        }
+
+
+class Prompts(Dataset):
+    """Prompts of any length. A batch is a dict of lists, with one entry per prompt:
+    input: str, where the prompt is;
+    prompt: str, its text;
+    tokens: (T,) unsigned integers, its token ids.
+    """
+
+    in_memory = True
+
+    def __init__(self, prompts: list[dict]) -> None:
+        self.prompts = prompts
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def __getitems__(self, indices: list[int]) -> dict[str, list]:
+        batch = {}
+        for key in ("input", "prompt", "tokens"):
+            batch[key] = [self.prompts[i][key] for i in indices]
+        return batch
