@@ -4,12 +4,12 @@ This is the one place where the harness meets your code. If you move or rename `
 `DataModule`, change the imports below.
 """
 
-from .harness.cli import answered_without_torch, main
+from .harness.cli import handled_without_torch, main
 
 
 def run() -> None:
     """The entry point of the command, and of `python -m`."""
-    if answered_without_torch():
+    if handled_without_torch():
         return
 
     # Not at the top of the file: both import torch, for which `--help` does not wait.

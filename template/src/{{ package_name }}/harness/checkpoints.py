@@ -14,6 +14,10 @@ LAST_CHECKPOINT = "last.ckpt"
 # A sharded checkpoint of fsdp2 is a folder; this file in it holds all but the weights.
 SHARDED_METADATA = "meta.pt"
 
+# What the harness adds to a checkpoint.
+LOGGED_STEPS = "stepped"  # the number of steps that the loggers have seen
+METRICS = "metrics"  # the last value of each metric
+
 Checkpoint = dict[str, Any]
 
 
@@ -33,12 +37,13 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             return {}
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-        checkpoint["hyper_parameters"] = dict(checkpoint["hyper_parameters"])
+        checkpoint["pytorch-lightning_version"]  # noqa: B018 - other files have no such key
+        checkpoint["hyper_parameters"] = dict(checkpoint.get("hyper_parameters", {}))
     except Exception as error:  # torch raises many kinds
         raise UserError(
             f"{path} cannot be read: it is missing, truncated, or not a checkpoint of fit"
         ) from error
-    checkpoint.setdefault("stepped", 0)
+    checkpoint.setdefault(LOGGED_STEPS, 0)
     return checkpoint
 
 
@@ -56,7 +61,7 @@ def newest_checkpoint(folder: Path) -> tuple[str | None, Checkpoint]:
     for path in folder.glob("*.ckpt"):
         try:
             found = read_checkpoint(path)
-            progress = (found.get("stepped", 0), path.stat().st_mtime, path)
+            progress = (found.get(LOGGED_STEPS, 0), path.stat().st_mtime, path)
         except (UserError, OSError):
             if path.exists():  # else another process, which trains, has just deleted it
                 unreadable.append(path.name)

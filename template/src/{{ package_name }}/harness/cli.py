@@ -19,7 +19,7 @@ from types import FrameType, ModuleType
 from .arguments import HELP_FLAGS, Arguments, parse_arguments
 from .config_files import list_configs
 from .errors import Preempted, UserError
-from .messages import is_rank_zero
+from .messages import is_rank_zero, program_name
 
 COMMANDS_FOLDER = Path(__file__).parent / "commands"
 PACKAGE_FOLDER = Path(__file__).parents[1]
@@ -52,11 +52,11 @@ configurations for -c, besides your own files:
 """
 
 
-def answered_without_torch() -> bool:
-    """Answer what needs no model: `--help`, an unknown command, and commands such as `drift`.
+def handled_without_torch() -> bool:
+    """Handle what needs no model: `--help`, an unknown command, and commands such as `drift`.
 
     Returns:
-        False if the command needs the model and the data.
+        False if the command needs the model and the data; call `main` then.
     """
     words = sys.argv[1:]
     with errors_as_lines():
@@ -69,7 +69,8 @@ def answered_without_torch() -> bool:
             raise UserError(f"unknown command {name!r}; use one of {choices}")
         if takes_model(name):
             return False
-        sys.exit(load_command(name).run(parse_arguments(words)))
+        run_command(parse_arguments(words))
+    return True
 
 
 def main(model_class: type, data_class: type) -> None:
@@ -80,19 +81,18 @@ def main(model_class: type, data_class: type) -> None:
         data_class: the project's LightningDataModule.
 
     Raises:
-        SystemExit: code 1 with a line per error, 75 if training was preempted, 130 after Ctrl-C.
+        SystemExit: code 1 with a line per error; 75 if a signal, such as Ctrl-C, stopped training
+            after it was saved; 130 after Ctrl-C outside of training.
     """
     with errors_as_lines():
-        arguments: Arguments = parse_arguments(sys.argv[1:])
-        load_command(arguments.command).run(arguments, model_class, data_class)
+        run_command(parse_arguments(sys.argv[1:]), model_class, data_class)
 
 
-def program_name() -> str:
-    """The name the command was started by."""
-    path = Path(sys.argv[0])
-    if path.name == "__main__.py":
-        return f"python -m {path.parent.name}"
-    return path.name
+def run_command(arguments: Arguments, *classes: type) -> None:
+    """Call the command's `run`, which may return an exit code."""
+    exit_code = load_command(arguments.command).run(arguments, *classes)
+    if exit_code:
+        sys.exit(exit_code)
 
 
 def help_text() -> str:
@@ -142,6 +142,8 @@ def errors_as_lines() -> Iterator[None]:
     except UserError as error:
         if "TRACEBACK" in os.environ:
             raise
+        if not is_rank_zero():  # rank 0 reports the same
+            sys.exit(EXIT_ERROR)
         exit_with_lines([str(line).replace("\n", "\\n") for line in error.args])
     except Exception as error:
         if "TRACEBACK" in os.environ or passed_through_own_code(error):
@@ -153,24 +155,23 @@ def errors_as_lines() -> Iterator[None]:
 def exit_preempted(preempted: Preempted) -> None:
     if is_rank_zero():
         print(f"{program_name()}: {preempted}")
-    # Rank 0 takes the exit code of a rank that Lightning started as its child for a failure.
+    # Rank 0 would take this exit code of a rank that Lightning started as its child for a crash.
     started_by_lightning = not is_rank_zero() and "LOCAL_RANK" in os.environ
     sys.exit(0 if started_by_lightning else EXIT_TEMPORARY_FAILURE)
 
 
 def exit_with_lines(lines: list[str]) -> None:
     """Print an error in one line, or a heading and one line for each of several."""
-    if not is_rank_zero():
-        sys.exit(EXIT_ERROR)
     if len(lines) > 1:
         lines = [f"{len(lines)} errors", *lines]
-    sys.exit(f"{program_name()}: error: " + "\n  ".join(lines))
+    rank = "" if is_rank_zero() else f" on rank {os.environ.get('RANK', '?')}"
+    sys.exit(f"{program_name()}: error{rank}: " + "\n  ".join(lines))
 
 
 def passed_through_own_code(error: Exception) -> bool:
-    """Whether the project's own code, beside model.py, is in the traceback.
+    """Whether a file directly in the package's folder, such as model.py, is in the traceback.
 
-    If it is not, Lightning or another library refused what the configuration gave it.
+    If none is, Lightning or another library refused what the configuration gave it.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         if Path(frame.f_code.co_filename).parent == PACKAGE_FOLDER and not is_entry_point(frame):

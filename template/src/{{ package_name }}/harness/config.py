@@ -21,8 +21,8 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from .callbacks.progress_bar import NarrowProgressBar
-from .cli import program_name
 from .errors import ErrorCollector, UserError
+from .messages import program_name
 from .ranges import Range, range_error, range_errors
 
 # Callbacks with their own section in the configuration, so that a single key can be overridden.
@@ -31,7 +31,7 @@ CALLBACK_SECTIONS = {
     "early_stopping": EarlyStopping,
     "lr_monitor": LearningRateMonitor,
 }
-# What a resumed run may change, because the result does not depend on it.
+# What a resumed run may change: it leaves the result alone, or says where the same data is now.
 CHANGEABLE_ON_RESUME = {"num_workers", "path", "hub", "predict_path", "compile"}
 # Lightning keeps this among the hyperparameters, to build the class again.
 INSTANTIATOR = "_instantiator"
@@ -149,12 +149,14 @@ class DeferredCLI(LightningCLI):
         if trainer.barebones:
             return []
         sections = list(CALLBACK_SECTIONS)
+        if trainer.enable_checkpointing is False:
+            sections.remove("checkpoint")
         if not trainer.logger:
             sections.remove("lr_monitor")
         return sections
 
     def use_hyperparameters(self, hyperparameters: Mapping[str, Any], words: list[str]) -> None:
-        """Give the model the hyperparameters of its checkpoint that the command line keeps."""
+        """Use the checkpoint's hyperparameters, except those given as `--model.KEY`."""
         overridden = set(re.findall(r"--model\.(\w+)", " ".join(words)))
         kept = {}
         for name, value in hyperparameters.items():

@@ -1,6 +1,7 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Loads a finished or running run for validate, test and predict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +67,8 @@ def load_evaluation(
     cli.use_hyperparameters(hyperparameters, arguments.overrides)
     cli.config.trainer.logger = False  # what training logged stays as it is
     fill_run_names(cli.config, folder, new_run_id())
-    # New data needs no training data if the checkpoint has its facts. The class has them, since
-    # the facts are read while the data is built.
-    predicts_new_data = arguments.command == "predict" and cli.config.data.get("predict_path")
-    data_class.known = hyperparameters if predicts_new_data else None  # type: ignore[attr-defined]
+    if arguments.command == "predict" and cli.config.data.get("predict_path"):
+        offer_known_facts(data_class, hyperparameters)
     cli.build()
     check_same_facts(cli, hyperparameters)
     return Evaluation(
@@ -81,3 +80,14 @@ def load_evaluation(
         cli.config.weights_only,
         checkpoint,
     )
+
+
+def offer_known_facts(
+    data_class: type[LightningDataModule], hyperparameters: Mapping[str, Any]
+) -> None:
+    """Let new data be predicted without the training data, if the data's class has `known`.
+
+    The class gets the facts of the checkpoint, since they are read while the data is built.
+    """
+    if hasattr(data_class, "known"):
+        data_class.known = hyperparameters

@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Makes Trainer, model and data from a configuration, and compares them with a checkpoint."""
+"""Reads the configuration of an experiment, and compares it with a checkpoint."""
 
 from collections.abc import Mapping
 from inspect import signature

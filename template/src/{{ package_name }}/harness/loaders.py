@@ -23,7 +23,7 @@ from .seeding import run_seed, seed_at
 from .signals import ignore_signals
 
 MAX_DEFAULT_WORKERS = 8
-MIN_UNEVEN_BATCH = 3  # batch norm needs two samples in each half
+MIN_UNEVEN_BATCH = 3  # so that a last batch has two samples, which batch norm needs
 
 # (seed, epoch, index of the sample)
 Address = tuple[int, int, int]
@@ -33,8 +33,9 @@ def make_loader(dataset: Any, data: LightningDataModule, train: bool = False) ->
     """A loader over a dataset.
 
     Args:
-        dataset: has `in_memory`, which is False if reading a sample takes time. If it has
-            `__getitems__(indices)`, that returns a whole batch.
+        dataset: a map-style dataset. `in_memory = True` says that reading a sample takes no time.
+            A method `__getitems__(indices)` may return a list of samples, as in torch, or a batch
+            that needs no collation.
         data: its `hparams.batch_size` is summed over all devices, and `hparams.num_workers` is the
             number of loader processes, or None to choose it.
         train: shuffle in each epoch. A last batch that is less than half full is dropped, since it
@@ -48,7 +49,6 @@ def make_loader(dataset: Any, data: LightningDataModule, train: bool = False) ->
     sampler = None
     if train:
         sampler = AddressedSampler(dataset, trainer, data.hparams["batch_size"])
-    returns_batches = hasattr(dataset, "__getitems__")
     return ResumableLoader(
         AddressedDataset(dataset),
         batch_size=samples_per_rank(data),
@@ -57,7 +57,7 @@ def make_loader(dataset: Any, data: LightningDataModule, train: bool = False) ->
         persistent_workers=workers > 0,
         worker_init_fn=ignore_signals,
         pin_memory=trainer is not None and isinstance(trainer.accelerator, CUDAAccelerator),
-        collate_fn=default_convert if returns_batches else collate_samples,
+        collate_fn=collate,
     )
 
 
@@ -66,7 +66,7 @@ def number_of_workers(dataset: Any, data: LightningDataModule) -> int:
     asked = data.hparams["num_workers"]
     if asked is not None:
         return asked
-    if dataset.in_memory:
+    if getattr(dataset, "in_memory", False):
         return 0
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -101,10 +101,9 @@ def samples_per_rank(data: LightningDataModule) -> int:
 
 
 class ResumableLoader(DataLoader):
-    """A DataLoader that starts at the batch where the Trainer is.
+    """A DataLoader whose sampler is asked for its place when the first batch is requested.
 
-    The Trainer makes an iterator before it knows where to resume. As a generator, this one asks for
-    the place when the first batch is requested.
+    The Trainer makes an iterator before it knows where to resume; a generator runs later.
     """
 
     def __iter__(self) -> Any:
@@ -130,7 +129,7 @@ class AddressedSampler(KeptSampler):
     Args:
         dataset: its length is the number of samples.
         trainer: knows the epoch and the batch; None outside of training.
-        batch_size: samples per optimizer step, summed over all ranks.
+        batch_size: samples per batch, summed over all ranks.
     """
 
     def __init__(self, dataset: Any, trainer: Trainer | None, batch_size: int) -> None:
@@ -175,7 +174,10 @@ class WorkerFailure:
 
 
 class AddressedDataset(Dataset):
-    """A dataset whose samples are drawn under seeds of their own."""
+    """A dataset whose samples are drawn under seeds of their own.
+
+    torch's fetcher calls `__getitems__` with all addresses of a batch, if there is one.
+    """
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
@@ -208,8 +210,8 @@ def with_seed(address: Address | int) -> Address:
     return 0, 0, address
 
 
-def collate_samples(samples: Any) -> Any:
-    """torch's default collation, which lets a failure pass."""
-    if isinstance(samples, WorkerFailure):
-        return samples
-    return default_collate(samples)
+def collate(read: Any) -> Any:
+    """Make a batch of a list of samples; a batch that is read as a whole, and a failure, pass."""
+    if isinstance(read, list):
+        return default_collate(read)
+    return default_convert(read)

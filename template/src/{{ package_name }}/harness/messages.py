@@ -3,6 +3,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 # SLURM's variables are also set in commands started by hand inside a job; there the rank is 0.
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
@@ -17,3 +18,11 @@ def note(text: str) -> None:
     """Print something worth knowing that is not an error."""
     if is_rank_zero():
         print(f"note  {text}", file=sys.stderr)
+
+
+def program_name() -> str:
+    """The name the command was started by."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return f"python -m {path.parent.name}"
+    return path.name

@@ -21,7 +21,7 @@ LAYERS_WITH_MATRICES = (
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
 )
-MAX_WARMUP_PART = 10  # the warm-up takes a tenth of the run at most
+STEPS_PER_WARMUP_STEP = 10  # the warm-up takes at most a tenth of the run
 FINAL_LR_SHARE = 0.1  # of the peak learning rate
 
 
@@ -73,7 +73,7 @@ def parameter_groups(module: LightningModule, weight_decay: float) -> list[dict[
 def warmup_cosine(module: LightningModule, warmup_steps: int) -> Callable[[int], float]:
     """A function from the optimizer step to the share of the peak learning rate."""
     total_steps = module.trainer.estimated_stepping_batches
-    warmup = max(1, min(warmup_steps, total_steps / MAX_WARMUP_PART))
+    warmup = max(1, min(warmup_steps, total_steps / STEPS_PER_WARMUP_STEP))
     middle = (1 + FINAL_LR_SHARE) / 2
     amplitude = (1 - FINAL_LR_SHARE) / 2
 

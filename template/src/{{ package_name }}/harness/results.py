@@ -5,14 +5,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .checkpoints import Checkpoint
+from .checkpoints import METRICS, Checkpoint
 from .errors import UserError
 from .run_folder import RunFolder
 
 
 def final_metrics(trainer: Any, checkpoint: Checkpoint) -> Mapping[str, Any]:
     """The Trainer's metrics, or the checkpoint's if there was nothing left to train."""
-    return trainer.callback_metrics or checkpoint.get("metrics", {})
+    return trainer.callback_metrics or checkpoint.get(METRICS, {})
 
 
 def check_finite(metrics: Mapping[str, Any]) -> None:

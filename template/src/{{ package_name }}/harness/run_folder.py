@@ -32,6 +32,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.last_checkpoint = self.checkpoints / LAST_CHECKPOINT
         self.lock = FileLock(path / LOCK)
+        self.was_opened = False
 
     @property
     def name(self) -> str:
@@ -62,6 +63,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.lock.acquire(timeout=0)
+            self.was_opened = True
             if restart:
                 self.clear()
             for partial in self.checkpoints.glob("*.partial"):
@@ -83,8 +85,11 @@ class RunFolder:
         self.lock.release()
 
     def delete_if_unused(self) -> None:
-        """Remove the folder of a run that failed before there was anything to resume."""
-        if not self.has_checkpoints():
+        """Remove the folder of a run that failed before there was anything to resume.
+
+        A folder that this process has not locked may be another one's.
+        """
+        if self.was_opened and not self.has_checkpoints():
             shutil.rmtree(self.path, ignore_errors=True)
 
     def metrics_file(self, command: str) -> Path:
@@ -130,7 +135,7 @@ def existing_run_folder(name: str | None) -> RunFolder:
     found = []
     for checkpoints in RUNS.glob("*/checkpoints"):
         folder = RunFolder(checkpoints.parent)
-        if name in (None, folder.name):
+        if name in (None, folder.name) and folder.config_file.is_file():
             found.append(folder)
     if not found:
         missing = f"run {name}" if name else "run"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ..checkpoints import Checkpoint
+from ..checkpoints import LOGGED_STEPS, METRICS, Checkpoint
 from ..errors import Preempted
 from ..lightning_internals import logged_steps, restore_logged_steps
 from ..run_folder import RunFolder
@@ -42,7 +42,7 @@ class LastCheckpoint(Callback):
 
     def __init__(self, folder: RunFolder, checkpoint: Checkpoint) -> None:
         self.folder = folder
-        self.steps_to_restore: int | None = checkpoint.get("stepped")
+        self.logged_steps_to_restore: int | None = checkpoint.get(LOGGED_STEPS)
         self.stop_request = StopRequest()
         self.is_due = False
         self.last_save = time.monotonic()
@@ -64,9 +64,9 @@ class LastCheckpoint(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if self.steps_to_restore is not None:
-            restore_logged_steps(trainer, self.steps_to_restore)
-            self.steps_to_restore = None
+        if self.logged_steps_to_restore is not None:
+            restore_logged_steps(trainer, self.logged_steps_to_restore)
+            self.logged_steps_to_restore = None
         is_between_steps = batch_idx % trainer.accumulate_grad_batches == 0
         if not is_between_steps:
             return
@@ -109,5 +109,5 @@ class LastCheckpoint(Callback):
         for logger in trainer.loggers:
             logger.save()
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        checkpoint["metrics"] = metrics
-        checkpoint["stepped"] = logged_steps(trainer)
+        checkpoint[METRICS] = metrics
+        checkpoint[LOGGED_STEPS] = logged_steps(trainer)

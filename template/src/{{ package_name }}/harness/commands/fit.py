@@ -1,13 +1,16 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """train; runs/NAME keeps everything, and the same command resumes"""
 
+from dataclasses import replace
+from pathlib import Path
+
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from ..arguments import Arguments
 from ..callbacks.last_checkpoint import LastCheckpoint
 from ..callbacks.shared_buffers import SharedBuffers
 from ..callbacks.step_seeds import StepSeeds
-from ..checkpoints import AtomicCheckpointIO, Checkpoint, newest_checkpoint
+from ..checkpoints import LOGGED_STEPS, AtomicCheckpointIO, Checkpoint, newest_checkpoint
 from ..config import CHANGEABLE_ON_RESUME, DeferredCLI
 from ..config_files import chosen_layers, project_layers
 from ..errors import UserError
@@ -19,7 +22,7 @@ from ..experiment import (
     parse_experiment,
 )
 from ..lightning_internals import call_after_data_is_prepared
-from ..messages import is_rank_zero
+from ..messages import is_rank_zero, program_name
 from ..results import check_finite, final_metrics, save_metrics
 from ..resumed_loggers import resume_loggers
 from ..run_folder import RunFolder, run_folder_for_fit
@@ -56,10 +59,10 @@ def train(
     check_same_model(checkpoint, model_class, ckpt_path)
     check_same_options(cli, checkpoint, folder)
     run_id = new_run_id()
-    recorded = f"{arguments.describe()}\n{cli.recorded_config()}".replace("{id}", run_id)
+    # A recorded configuration keeps {run} and {run_dir}, so that a run can be moved, but not {id}.
+    config_text = f"{arguments.describe()}\n{cli.recorded_config()}".replace("{id}", run_id)
     fill_run_names(cli.config, folder, run_id)
 
-    data_class.known = None  # type: ignore[attr-defined]
     cli.build()
     check_same_facts(cli, checkpoint.get("hyper_parameters", {}))
     is_resumed = bool(checkpoint)
@@ -70,7 +73,7 @@ def train(
 
     keeps_checkpoints = cli.trainer.checkpoint_callback and not cli.config.trainer.fast_dev_run
     if keeps_checkpoints:
-        make_resumable(cli, folder, checkpoint, recorded, arguments.restart)
+        make_resumable(cli, folder, checkpoint, config_text, arguments.restart)
     try:
         cli.trainer.fit(
             cli.model,
@@ -102,7 +105,7 @@ def read_configuration(
         layers = [folder.config_file]
         if recorded.startswith(arguments.describe() + "\n"):
             # A cluster restarts a job with the same command; `callbacks+=` must not add twice.
-            arguments = Arguments(arguments.command, arguments.run, arguments.restart, [], [])
+            arguments = replace(arguments, configs=[], overrides=[])
     cli = parse_experiment(arguments, layers + chosen_layers(arguments), model_class, data_class)
     if cli.config.ckpt_path:
         raise UserError(
@@ -140,7 +143,11 @@ def check_same_options(cli: DeferredCLI, checkpoint: Checkpoint, folder: RunFold
 
 
 def make_resumable(
-    cli: DeferredCLI, folder: RunFolder, checkpoint: Checkpoint, config: str, restart: bool
+    cli: DeferredCLI,
+    folder: RunFolder,
+    checkpoint: Checkpoint,
+    config_text: str,
+    restart: bool,
 ) -> None:
     """Let training write into the run's folder, in a way that it can be resumed from any step."""
     trainer = cli.trainer
@@ -150,8 +157,8 @@ def make_resumable(
 
     def open_folder() -> None:
         if trainer.is_global_zero:
-            folder.open(config, restart)
-            resume_loggers(trainer.loggers, checkpoint.get("stepped"))
+            folder.open(config_text, restart)
+            resume_loggers(trainer.loggers, checkpoint.get(LOGGED_STEPS))
 
     call_after_data_is_prepared(trainer, open_folder)
 
@@ -163,7 +170,6 @@ def report(cli: DeferredCLI, folder: RunFolder, checkpoint: Checkpoint) -> None:
     save_metrics(cli.trainer, folder, "fit", metrics)
     best_path = getattr(cli.trainer.checkpoint_callback, "best_model_path", "")
     if best_path and cli.trainer.is_global_zero:
-        program = cli.parser.prog.removesuffix(" fit")
         print(f"run   {folder.path}")
-        print(f"best  {best_path.rpartition('/')[2]}")
-        print(f"next  {program} test --run {folder.name}")
+        print(f"best  {Path(best_path).name}")
+        print(f"next  {program_name()} test --run {folder.name}")
