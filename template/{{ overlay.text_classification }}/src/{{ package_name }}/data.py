@@ -1,51 +1,69 @@
-"""Texts with labels: Python's standard library to start with, or your own. Yours: updates leave it alone."""
+"""Labelled texts, embedded or your own. Yours: updates of the template leave this file alone."""
 
+import math
 import re
 import sysconfig
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from lightning.pytorch import LightningDataModule
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
-from torch.nn.utils.rnn import pad_sequence
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .harness import Faults, cut, note_imbalance, note_leaks
-from .harness.hub import fetch_encoder
+from .harness.errors import ErrorCollector
 from .harness.loaders import make_loader
-from .harness.samples import Sample, check_labels, read_file, read_files, read_hub
+from .harness.ranges import Range
+from .harness.splits import cut_splits, note_imbalance, note_leaks
+from .readers.class_checks import check_classes
+from .readers.encoders import read_encoder
+from .readers.labelled_texts import Columns, Sample, Splits, read_file, read_hub, read_path
 
+# The embedded data: passages of these packages of the standard library, which are the classes.
 PACKAGES = ("asyncio", "email", "http", "importlib", "multiprocessing", "unittest", "urllib", "xml")
+PASSAGE_CHARACTERS = 400
+PASSAGES_PER_FILE = 24
+
+PADDING = 0  # the token id
+LENGTH_MULTIPLE = 8  # of padded batches, which GPUs prefer
+NO_LABEL = -1
+SCANNED_CHARACTERS = 200  # of a text, of which predictions.csv shows fewer, on one line
+SHOWN_CHARACTERS = 80
 
 
 class DataModule(LightningDataModule):
-    """Passages of the standard library by their package, a table of texts and labels, or a Hub dataset.
+    """Passages of the standard library by package, a table of labelled texts, or a Hub dataset.
 
     Args:
-        path: a table, `.csv`, `.jsonl` or `.parquet`, or a folder with one for each of train, val and test;
-            neither path nor hub: the standard library.
+        path: a table, `.csv`, `.jsonl` or `.parquet`, or a folder with one for each of train, val
+            and test. Without path and hub, the standard library.
         hub: a Hugging Face dataset, by name or local folder.
-        predict_path: a table of texts to predict, with labels or without; default: the test split.
-        text_column: the column of the texts.
-        label_column: the column of their classes.
-        split_column: says `train`, `val` or `test`; a split that it lacks is cut from `train`.
-        encoder: a Hub model, by name or local folder: its network reads the tokens of its tokenizer.
-            None: a small network, and tokens that are learnt from the training texts.
-        vocab_size: how many tokens are learnt.
-        max_length: tokens of a text, after which it is cut off.
-        batch_size: texts of a step, over all devices.
-        val_fraction: share of all texts that is cut from `train` where there is no `val`.
-        test_fraction: the same for `test`.
-        split_seed: of the cuts, which keep the classes' shares.
-        folds: cut `test` as one of so many equal parts, for cross-validation; 0: by `test_fraction`.
-        fold: which of them, from 0.
-        num_workers: loader processes; default: none, since the tokens are in memory.
+        predict_path: a table of texts, with labels or without, for `predict`; by default the test
+            split.
+        text_column: name of the column of texts.
+        label_column: name of the column of classes.
+        split_column: name of a column with `train`, `val` or `test` in it, if there is one.
+        encoder: a Hub model, by name or local folder, whose network and tokenizer are used. By
+            default a small network, and a tokenizer that is learned from the training texts.
+        vocab_size: number of tokens of a tokenizer that is learned.
+        max_length: number of tokens after which a text is truncated.
+        batch_size: texts per batch, summed over all devices.
+        val_fraction: share of all texts held out for validation if the data has no `val` split.
+        test_fraction: share of all texts held out for testing if the data has no `test` split.
+        split_seed: seed of the random split, which keeps the proportions of the classes.
+        folds: number of cross-validation folds; 0 disables.
+        fold: index of the fold that is the test split, from 0.
+        num_workers: loader processes; by default 0, since the tokens are in memory.
     """
 
     hparams: Any
+    known: Any = None  # a checkpoint's hyperparameters, for `predict` with `predict_path`
 
     def __init__(
         self,
@@ -56,68 +74,58 @@ class DataModule(LightningDataModule):
         label_column: str = "label",
         split_column: str | None = None,
         encoder: str | None = None,
-        vocab_size: int = 2048,
-        max_length: int = 192,
-        batch_size: int = 32,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
-        folds: int = 0,
-        fold: int = 0,
-        num_workers: int | None = None,
+        vocab_size: Annotated[int, Range(min=1)] = 2048,
+        max_length: Annotated[int, Range(min=1)] = 192,
+        batch_size: Annotated[int, Range(min=1)] = 32,
+        val_fraction: Annotated[float, Range(min=0)] = 0.1,
+        test_fraction: Annotated[float, Range(min=0)] = 0.2,
+        split_seed: Annotated[int, Range(min=0)] = 0,
+        folds: Annotated[int, Range(min=0)] = 0,
+        fold: Annotated[int, Range(min=0)] = 0,
+        num_workers: Annotated[int | None, Range(min=0)] = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
 
-    @cached_property
-    def splits(self) -> dict[str, list[Sample]]:
-        """The samples of each split, and, where `predict_path` is set, of `predict`."""
-        hp, faults, splits = self.hparams, Faults(), {}
-        with faults:
-            splits = (
-                read_hub(hp.hub, hp, faults) if hp.hub else read_files(Path(hp.path), hp, faults) if hp.path else {}
-            )
-        new = read_file(Path(hp.predict_path), hp, faults, "predict") if hp.predict_path else {}
-        check_labels(splits, faults)
-        note_imbalance([sample.label for sample in splits.get("train", [])])
-        note_leaks({name: {sample.place: sample.text for sample in samples} for name, samples in splits.items()})
-        faults.refuse()
-        splits, groups = splits or read_stdlib(), defaultdict(list)
-        for sample in splits["train"]:
-            groups[sample.group].append(sample)
-        train = list(groups.values())
-        parts = cut([group[0].label for group in train], splits, hp)
-        splits |= {name: [sample for i in part for sample in train[i]] for name, part in parts.items()}
-        return splits | new
+    # Facts that the model is given.
 
-    # Facts, for the model to keep.
-
-    @cached_property
+    @property
     def class_names(self) -> list[str]:
-        return sorted({sample.label for sample in self.splits["train"]})
+        return self.facts.class_names
 
     @property
     def tokenizer(self) -> str:
-        return self.coding[0]
+        return self.facts.tokenizer
 
     @property
     def encoder_config(self) -> str:
-        return self.coding[1]
+        return self.facts.encoder_config
 
     @cached_property
-    def coding(self) -> tuple[str, str]:
-        """Tokenizer and configuration of the encoder, as JSON; for the small one, the model makes the latter."""
-        hp = self.hparams
-        if hp.encoder:
-            return fetch_encoder(hp.encoder, hp.max_length)
-        return learn_tokens([sample.text for sample in self.splits["train"]], hp.vocab_size, hp.max_length), ""
-
-    @cached_property
-    def texts(self) -> dict[str, "Texts"]:
-        return {name: Texts(samples, self) for name, samples in self.splits.items()}
+    def facts(self) -> "Facts":
+        if self.known:
+            return Facts(
+                self.known["class_names"], self.known["tokenizer"], self.known["encoder_config"]
+            )
+        texts = []
+        labels = set()
+        for sample in self.splits["train"]:
+            texts.append(sample.text)
+            labels.add(sample.label)
+        class_names = sorted(labels)
+        max_length = self.hparams.max_length
+        if self.hparams.encoder:
+            encoder = read_encoder(self.hparams.encoder, max_length)
+            return Facts(class_names, encoder.tokenizer, encoder.config)
+        tokenizer = learn_tokenizer(texts, self.hparams.vocab_size, max_length)
+        return Facts(class_names, tokenizer, encoder_config="")
 
     def prepare_data(self) -> None:
-        """Read, check and tokenize everything, so that a mistake shows before training, not in its midst."""
+        """Read, check and tokenize everything, so that errors are reported before training starts.
+
+        Raises:
+            UserError: with a line for each error in the data.
+        """
         self.texts  # noqa: B018
 
     def train_dataloader(self) -> DataLoader:
@@ -130,68 +138,192 @@ class DataModule(LightningDataModule):
         return make_loader(self.texts["test"], self)
 
     def predict_dataloader(self) -> DataLoader:
-        return make_loader(self.texts.get("predict", self.texts["test"]), self)
+        split = "predict" if self.hparams.predict_path else "test"
+        return make_loader(self.texts[split], self)
+
+    @cached_property
+    def texts(self) -> dict[str, "Texts"]:
+        """A dataset for each split."""
+        texts = {}
+        for split, samples in self.splits.items():
+            texts[split] = Texts(samples, self.tokenizer, self.class_names)
+        return texts
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The samples of each split, and of `predict` if `predict_path` is set."""
+        errors = ErrorCollector()
+        splits: Splits = {}
+        if self.hparams.predict_path:
+            columns = Columns(self.hparams.text_column)
+            table = read_file(Path(self.hparams.predict_path), columns, errors)
+            splits["predict"] = table.get("train", [])  # a table without splits is all train
+        if self.known:
+            errors.raise_if_any()
+            return splits
+        if self.hparams.path or self.hparams.hub:
+            labelled = self.read_labelled(errors)
+        else:
+            labelled = {"train": read_standard_library()}
+        errors.raise_if_any()
+        return hold_out(labelled, self.hparams) | splits
+
+    def read_labelled(self, errors: ErrorCollector) -> Splits:
+        """The samples of your own data, checked."""
+        columns = Columns(
+            self.hparams.text_column, self.hparams.label_column, self.hparams.split_column
+        )
+        splits: Splits = {}
+        with errors:
+            if self.hparams.hub:
+                splits = read_hub(self.hparams.hub, columns, errors)
+            else:
+                splits = read_path(Path(self.hparams.path), columns, errors)
+        check_classes(splits, errors)
+        note_imbalance([sample.label for sample in splits.get("train", [])])
+        texts_by_place = {}
+        for split, samples in splits.items():
+            texts_by_place[split] = {sample.place: sample.text for sample in samples}
+        note_leaks(texts_by_place)
+        return splits
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the data determines about the model.
+
+    Args:
+        class_names: in the order of their numbers.
+        tokenizer: as the JSON of the `tokenizers` library.
+        encoder_config: configuration of a Hub model, as JSON; "" for a small encoder.
+    """
+
+    class_names: list[str]
+    tokenizer: str
+    encoder_config: str
 
 
 class Texts(Dataset):
-    """Batches of `tokens` (B, T), padded to the longest text, `mask` (B, T), true for tokens, `label` (B,),
-    -1 for none, `input`, where the text is, and its beginning as `text`.
+    """Tokenized texts. A batch is a dict with
+        tokens: (B, T) int64, padded to a multiple of 8 beyond the longest text;
+        mask: (B, T) bool, true for tokens, false for padding;
+        label: (B,) int64, from 0 to the number of classes - 1, or -1 without a label;
+        input: list of str, where each text is;
+        text: list of str, the beginning of each.
 
     Args:
         samples: the texts.
-        facts: a DataModule, or a checkpoint's hyperparameters, which need no training texts.
+        tokenizer: as the JSON of the `tokenizers` library.
+        class_names: in the order of their numbers.
     """
 
     in_memory = True
 
-    def __init__(self, samples: list[Sample], facts: Any) -> None:
-        tokenizer = Tokenizer.from_str(facts.tokenizer)
-        index = {name: i for i, name in enumerate(facts.class_names)}
-        found = tokenizer.encode_batch([sample.text for sample in samples])
-        self.samples, self.tokens = samples, [torch.tensor(one.ids or [0]) for one in found]
-        self.labels = torch.tensor([index.get(sample.label, -1) for sample in samples])
+    def __init__(self, samples: list[Sample], tokenizer: str, class_names: list[str]) -> None:
+        texts = [sample.text for sample in samples]
+        encodings = Tokenizer.from_str(tokenizer).encode_batch(texts)
+        numbers = {name: number for number, name in enumerate(class_names)}
+        self.samples = samples
+        self.tokens = []
+        labels = []
+        for sample, encoding in zip(samples, encodings):
+            self.tokens.append(torch.tensor(encoding.ids or [PADDING]))
+            labels.append(numbers.get(sample.label, NO_LABEL))
+        self.labels = torch.tensor(labels)
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitems__(self, indices: list[int]) -> dict:
-        samples, tokens = [self.samples[i] for i in indices], [self.tokens[i] for i in indices]
-        length = max(map(len, tokens))
-        end = torch.zeros(-length % 8, dtype=torch.long)  # T is a multiple of 8, which GPUs prefer
-        longest = torch.cat([torch.ones(length, dtype=torch.long), end])
-        lengths = torch.tensor([len(one) for one in tokens])
+        tokens, mask = pad([self.tokens[i] for i in indices])
+        places = []
+        beginnings = []
+        for i in indices:
+            places.append(self.samples[i].place)
+            beginnings.append(shorten(self.samples[i].text))
         return {
-            "tokens": pad_sequence([*tokens, longest], batch_first=True)[:-1],
-            "mask": torch.arange(len(longest)) < lengths[:, None],
+            "tokens": tokens,
+            "mask": mask,
             "label": self.labels[indices],
-            "input": [sample.place for sample in samples],
-            "text": [" ".join(sample.text[:200].split())[:80] for sample in samples],
+            "input": places,
+            "text": beginnings,
         }
 
 
-def learn_tokens(texts: list[str], size: int, max_length: int) -> str:
-    """Byte pair encoding (arXiv 1508.07909) in lower case, as JSON; token 0 is padding, and bytes fit every text."""
-    tokenizer, bytes_ = Tokenizer(models.BPE()), pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), bytes_
-    first: Any = {"special_tokens": ["[PAD]"], "initial_alphabet": sorted(bytes_.alphabet())}
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, show_progress=False, **first))
+def pad(sequences: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Token ids (B, T) with a sequence in each row, and their mask (B, T), false for padding."""
+    longest = max(len(sequence) for sequence in sequences)
+    width = math.ceil(longest / LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+    tokens = torch.full((len(sequences), width), PADDING)
+    mask = torch.zeros(len(sequences), width, dtype=torch.bool)
+    for i, sequence in enumerate(sequences):
+        tokens[i, : len(sequence)] = sequence
+        mask[i, : len(sequence)] = True
+    return tokens, mask
+
+
+def shorten(text: str) -> str:
+    """The beginning of a text, on one line."""
+    words = text[:SCANNED_CHARACTERS].split()
+    return " ".join(words)[:SHOWN_CHARACTERS]
+
+
+def hold_out(splits: Splits, options: Any) -> Splits:
+    """All three splits: those that are missing are held out from `train`, by whole groups."""
+    groups = defaultdict(list)
+    for sample in splits["train"]:
+        groups[sample.group].append(sample)
+    members = list(groups.values())
+    labels = [samples[0].label for samples in members]
+    parts = dict(splits)
+    for split, indices in cut_splits(labels, splits, options).items():
+        parts[split] = []
+        for i in indices:
+            parts[split].extend(members[i])
+    return parts
+
+
+def learn_tokenizer(texts: list[str], vocab_size: int, max_length: int) -> str:
+    """Byte pair encoding (arXiv 1508.07909) of lower-case text, as JSON."""
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer: Any = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = byte_level
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=["[PAD]"],  # the first one is token 0, which is PADDING
+        initial_alphabet=sorted(byte_level.alphabet()),  # all bytes, so that it reads any text
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.enable_truncation(max_length)
     return tokenizer.to_str()
 
 
-def read_stdlib() -> dict[str, list[Sample]]:
-    """Passages of some 400 characters, with the packages' own names struck out: a file is a group."""
-    samples, names, root = [], re.compile("|".join(PACKAGES), re.IGNORECASE), Path(sysconfig.get_path("stdlib"))
-    for file in (file for package in PACKAGES for file in sorted((root / package).rglob("*.py"))):
-        name = file.relative_to(root).as_posix()
-        if "/test" in name:  # which some installations lack
-            continue
-        passages, start = [""], [1]
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(keepends=True), start=2):
-            passages[-1] += line
-            if len(passages[-1]) >= 400:
-                passages, start = [*passages, ""], [*start, number]
-        for passage, line in list(zip(passages, start))[:-1][:24]:
-            text = names.sub("___", passage).strip()
-            samples.append(Sample(f"{name}:{line}", text, name.split("/")[0], name))
-    return {"train": samples}
+def read_standard_library() -> list[Sample]:
+    """Passages of its source, labelled by package. Each file is a group."""
+    root = Path(sysconfig.get_path("stdlib"))
+    package_name = re.compile("|".join(PACKAGES), re.IGNORECASE)
+    samples = []
+    for package in PACKAGES:
+        for file in sorted((root / package).rglob("*.py")):
+            name = file.relative_to(root).as_posix()
+            if "/test" in name:  # some installations lack the tests
+                continue
+            source = file.read_text(encoding="utf-8")
+            for line, passage in islice(split_passages(source), PASSAGES_PER_FILE):
+                text = package_name.sub("___", passage).strip()  # else the name gives it away
+                samples.append(Sample(f"{name}:{line}", text, label=package, group=name))
+    return samples
+
+
+def split_passages(source: str) -> Iterator[tuple[int, str]]:
+    """The first line's number and the text of each passage, without an incomplete last one."""
+    passage = ""
+    first_line = 1
+    for number, line in enumerate(source.splitlines(keepends=True), start=1):
+        passage += line
+        if len(passage) >= PASSAGE_CHARACTERS:
+            yield first_line, passage
+            passage = ""
+            first_line = number + 1

@@ -1,7 +1,7 @@
-"""A text classifier: n-grams and a transformer. Yours: updates of the template leave it alone."""
+"""A text classifier. Yours: updates of the template leave this file alone."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -11,31 +11,41 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PretrainedConfig
 
-from .harness import UserError
-from .harness.hub import fetch
+from .harness.errors import UserError
 from .harness.optim import adamw_warmup_cosine
+from .harness.ranges import Range
+from .readers.pretrained import load_pretrained
+
+HASH_FACTOR = 1000003  # a prime, which spreads n-grams over the buckets
+HASH_MODULUS = 2**31 - 1  # a prime, small enough that int64 does not overflow
+EMBEDDING_STD = 0.1
+MLP_RATIO = 2  # width of the small encoder's MLP, relative to the encoder's
 
 
 class Model(LightningModule):
     """Cross-entropy on the logits of the classes.
 
+    The steps take batches of `Texts` in data.py; they read `tokens` (B, T) int64, `mask` (B, T)
+    bool, and, except for `predict_step`, `label` (B,) int64.
+
     Args:
         class_names: filled in from the data, as are the next two.
-        tokenizer: the JSON of the `tokenizers` library.
-        encoder_config: the JSON of a Hub model's configuration; without it, the next three make a small encoder.
-        depth: its layers.
-        dim: its width.
-        heads: its attention heads.
-        pretrained: start from the Hub model's weights, fetched when training starts, not from random ones.
-        ngrams: count runs of up to so many tokens beside the encoder; 0: leave them out.
-        buckets: places for these runs, which are hashed.
-        dropout: share of the n-grams, and of the features before the last layers, that is left out.
+        tokenizer: as the JSON of the `tokenizers` library.
+        encoder_config: configuration of a Hub model, as JSON; without it, `depth`, `dim` and
+            `heads` define a small encoder.
+        depth: number of layers of the small encoder.
+        dim: width of the small encoder and of the n-grams' embeddings.
+        heads: attention heads of the small encoder.
+        pretrained: start from the Hub model's weights, fetched when training starts.
+        ngrams: length of the longest n-grams that are counted beside the encoder; 0 disables them.
+        buckets: number of embeddings that the n-grams, which are hashed, share.
+        dropout: share of the n-grams, and of the features before the last layers, that is dropped.
         lr: peak learning rate, after the warm-up.
-        weight_decay: AdamW's, on matrices alone.
-        warmup_steps: optimizer steps to the peak, at most a tenth of the run.
-        compile: run the network through `torch.compile`.
+        weight_decay: AdamW's weight decay, applied to matrices and kernels only.
+        warmup_steps: optimizer steps until the peak, at most a tenth of the run.
+        compile: compile the network with `torch.compile`.
     """
 
     hparams: Any
@@ -45,42 +55,71 @@ class Model(LightningModule):
         class_names: list[str],
         tokenizer: str,
         encoder_config: str = "",
-        depth: int = 2,
-        dim: int = 64,
-        heads: int = 4,
+        depth: Annotated[int, Range(min=1)] = 2,
+        dim: Annotated[int, Range(min=1)] = 64,
+        heads: Annotated[int, Range(min=1)] = 4,
         pretrained: bool = True,
-        ngrams: int = 2,
-        buckets: int = 32768,
-        dropout: float = 0.5,
-        lr: float = 1e-2,
-        weight_decay: float = 0.1,
-        warmup_steps: int = 100,
+        ngrams: Annotated[int, Range(min=0)] = 2,
+        buckets: Annotated[int, Range(min=1)] = 32768,
+        dropout: Annotated[float, Range(min=0, max=1)] = 0.5,
+        lr: Annotated[float, Range(min=0)] = 1e-2,
+        weight_decay: Annotated[float, Range(min=0)] = 0.1,
+        warmup_steps: Annotated[int, Range(min=0)] = 100,
         compile: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         if dim % (2 * heads):
-            raise UserError(f"model.dim is a multiple of 2 * model.heads = {2 * heads}, not {dim}: change one of them")
-        self.net = Net(self.hparams)
-        accuracy = MulticlassAccuracy(len(class_names), average="micro")
-        metrics = MetricCollection({"accuracy": accuracy, "f1": MulticlassF1Score(len(class_names))})
-        self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
+            raise UserError(
+                f"model.dim must be a multiple of 2 * model.heads = {2 * heads}, got {dim};"
+                " change one of them"
+            )
+        if encoder_config:
+            config = AutoConfig.for_model(**json.loads(encoder_config))
+        else:
+            vocab_size = Tokenizer.from_str(tokenizer).get_vocab_size()
+            config = small_encoder_config(vocab_size, depth, dim, heads)
+        classes = len(class_names)
+        self.net = Net(config, classes, ngrams, buckets, dim, dropout)
+        metrics = MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(classes, average="micro"),
+                "f1": MulticlassF1Score(classes),
+            }
+        )
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.test_metrics = metrics.clone(prefix="test/")
 
     def setup(self, stage: str) -> None:
-        name = json.loads(self.hparams.encoder_config or "{}").get("_name_or_path")
-        if stage == "fit" and name and self.hparams.pretrained and not self.trainer.ckpt_path:
-            weights = fetch(AutoModel, name).state_dict()
-            self.net.encoder.load_state_dict({key: weights[key] for key in self.net.encoder.state_dict()})
+        wants_weights = self.hparams.encoder_config and self.hparams.pretrained
+        if stage == "fit" and wants_weights and not self.trainer.ckpt_path:
+            self.load_published_weights()
+
+    def load_published_weights(self) -> None:
+        """Replace the encoder's random weights by those of the Hub or of the local folder.
+
+        Raises:
+            UserError: if they cannot be loaded.
+        """
+        model_name = json.loads(self.hparams.encoder_config)["_name_or_path"]
+        published = load_pretrained(AutoModel, model_name, "data.encoder").state_dict()
+        weights = {name: published[name] for name in self.net.encoder.state_dict()}
+        self.net.encoder.load_state_dict(weights)
 
     def configure_model(self) -> None:
         if self.hparams.compile:
-            self.net.compile()  # in place: the checkpoint's keys stay those of the plain network
+            self.net.compile()  # in place: checkpoint keys stay those of the plain network
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
+        return adamw_warmup_cosine(
+            self,
+            lr=self.hparams.lr,
+            weight_decay=self.hparams.weight_decay,
+            warmup_steps=self.hparams.warmup_steps,
+        )
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Logits (B, classes) of tokens (B, T), of which those count that the mask (B, T) says."""
+        """Logits (B, classes) of tokens (B, T) int64; the mask (B, T) is false for padding."""
         return self.net(tokens, mask)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
@@ -93,9 +132,17 @@ class Model(LightningModule):
         self.step(batch, "test")
 
     def step(self, batch: dict, split: str) -> Tensor:
-        logits, labels = self(batch["tokens"], batch["mask"]), batch["label"]
+        """Log the loss and, except in training, the metrics; return the loss, a scalar."""
+        logits = self(batch["tokens"], batch["mask"])  # (B, classes)
+        labels = batch["label"]
         loss = F.cross_entropy(logits, labels)
-        self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=split != "train", batch_size=len(labels))
+        self.log(
+            f"{split}/loss",
+            loss,
+            prog_bar=True,
+            sync_dist=split != "train",
+            batch_size=len(labels),
+        )
         if split != "train":
             metrics = self.val_metrics if split == "val" else self.test_metrics
             metrics.update(logits, labels)
@@ -103,61 +150,87 @@ class Model(LightningModule):
         return loss
 
     def predict_step(self, batch: dict, batch_idx: int) -> dict:
-        confidence, index = self(batch["tokens"], batch["mask"]).float().softmax(dim=-1).max(dim=-1)
-        names = [self.hparams.class_names[i] for i in index.tolist()]
-        return {"input": batch["input"], "text": batch["text"], "prediction": names, "confidence": confidence}
+        """Columns with the class of each text, and its probability from 0 to 1."""
+        logits = self(batch["tokens"], batch["mask"])
+        confidence, classes = logits.float().softmax(dim=-1).max(dim=-1)
+        return {
+            "input": batch["input"],
+            "text": batch["text"],
+            "prediction": [self.hparams.class_names[i] for i in classes.tolist()],
+            "confidence": confidence,
+        }
 
 
 class Net(nn.Module):
-    """The sum of two classifiers. B: batch, T: tokens, C: width.
+    """The sum of two classifiers. B: batch, T: tokens, N: n-grams, C: width.
 
-    One reads the mean of the tokens' states in a transformer encoder; the other, as fastText does
-    (arXiv 1607.01759), the mean of embeddings of hashed n-grams, which a few hundred texts can teach.
+    One reads the mean of the tokens' states in a transformer encoder. The other, as fastText does
+    (arXiv 1607.01759), reads the embeddings of hashed n-grams, which a few hundred texts suffice
+    to train.
     """
 
-    def __init__(self, hp: Any) -> None:
+    def __init__(
+        self,
+        config: PretrainedConfig,
+        classes: int,
+        ngrams: int,
+        buckets: int,
+        dim: int,
+        dropout: float,
+    ) -> None:
         super().__init__()
-        self.hp, classes = hp, len(hp.class_names)
-        self.encoder = AutoModel.from_config(encoder_config(hp))
+        self.ngrams = ngrams
+        self.buckets = buckets
+        self.encoder = AutoModel.from_config(config)
         if getattr(self.encoder, "pooler", None) is not None:
-            self.encoder.pooler = None  # it is not read, and weights without a gradient stop ddp
-        self.dropout = nn.Dropout(hp.dropout)
+            self.encoder.pooler = None  # unused, and ddp stops at weights without a gradient
+        self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.config.hidden_size, classes)
         nn.init.zeros_(self.head.weight)
-        if hp.ngrams:
-            self.bag, self.bag_head = nn.Embedding(hp.buckets, hp.dim), nn.Linear(hp.dim, classes)
-            nn.init.normal_(self.bag.weight, std=0.1)
+        if ngrams:
+            self.bag = nn.Embedding(buckets, dim)
+            self.bag_head = nn.Linear(dim, classes)
+            nn.init.normal_(self.bag.weight, std=EMBEDDING_STD)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Logits (B, classes) of tokens (B, T) int64; the mask (B, T) is false for padding."""
         states = self.encoder(input_ids=tokens, attention_mask=mask).last_hidden_state  # (B, T, C)
-        weight = mask[..., None].type_as(states)
-        logits = self.head(self.dropout((states * weight).sum(dim=1) / weight.sum(dim=1)))
-        return logits + self.bag_head(self.dropout(self.count(tokens, mask))) if self.hp.ngrams else logits
+        weights = mask[..., None].type_as(states)  # (B, T, 1)
+        mean = (states * weights).sum(dim=1) / weights.sum(dim=1)  # (B, C)
+        logits = self.head(self.dropout(mean))
+        if self.ngrams:
+            logits = logits + self.bag_head(self.dropout(self.sum_ngrams(tokens, mask)))
+        return logits
 
-    def count(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Sums (B, C) of the n-grams' embeddings, over the root of their number, which keeps their scale."""
-        codes, runs, there = tokens, [], []
-        for n in range(self.hp.ngrams):  # codes (B, T - n) of the runs of n + 1 tokens
-            codes = (codes[:, :-1] * 1000003 + tokens[:, n:]) % (2**31 - 1) if n else tokens
-            runs.append(codes % self.hp.buckets)
-            there.append(mask[:, n:])
-        weight = self.dropout(torch.cat(there, dim=1).type_as(self.bag.weight))[..., None]  # (B, N, 1)
-        return (self.bag(torch.cat(runs, dim=1)) * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1).sqrt()
+    def sum_ngrams(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Sums (B, C) of n-grams' embeddings, over the root of their number to keep the scale."""
+        hashes = tokens
+        buckets = [hashes % self.buckets]
+        masks = [mask]
+        for n in range(1, self.ngrams):
+            # Extends each n-gram by its next token: (B, T - n).
+            hashes = (hashes[:, :-1] * HASH_FACTOR + tokens[:, n:]) % HASH_MODULUS
+            buckets.append(hashes % self.buckets)
+            masks.append(mask[:, n:])
+        weights = torch.cat(masks, dim=1).type_as(self.bag.weight)
+        weights = self.dropout(weights)[..., None]  # (B, N, 1)
+        embeddings = self.bag(torch.cat(buckets, dim=1))  # (B, N, C)
+        return (embeddings * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1).sqrt()
 
 
-def encoder_config(hp: Any) -> Any:
-    """The Hub model's configuration, or a small ModernBERT's (arXiv 2412.13663), all of whose layers see all tokens."""
-    if hp.encoder_config:
-        return AutoConfig.for_model(**json.loads(hp.encoder_config))
-    ends = dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"))
+def small_encoder_config(vocab_size: int, depth: int, dim: int, heads: int) -> PretrainedConfig:
+    """A ModernBERT (arXiv 2412.13663) whose layers all attend to the whole text."""
     return AutoConfig.for_model(
         "modernbert",
-        vocab_size=Tokenizer.from_str(hp.tokenizer).get_vocab_size(),
-        hidden_size=hp.dim,
-        intermediate_size=2 * hp.dim,
-        num_hidden_layers=hp.depth,
-        num_attention_heads=hp.heads,
-        layer_types=["full_attention"] * hp.depth,
+        vocab_size=vocab_size,
+        hidden_size=dim,
+        intermediate_size=MLP_RATIO * dim,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+        layer_types=["full_attention"] * depth,
         pad_token_id=0,
-        **ends,
+        bos_token_id=None,
+        eos_token_id=None,
+        cls_token_id=None,
+        sep_token_id=None,
     )
