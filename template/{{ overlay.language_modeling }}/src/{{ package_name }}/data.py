@@ -53,7 +53,7 @@ class DataModule(LightningDataModule):
         vocab_size: number of different token ids in a `.npy` file; text has 256.
         bytes_per_token: bytes of text per token of a `.npy` file, for bits per byte; text has 1.
         context: tokens that the model sees at once.
-        batch_size: windows of `context` tokens per optimizer step, summed over all devices.
+        batch_size: windows of `context` tokens per batch, summed over all devices.
         val_fraction: share of `train`'s documents held out for validation if the data has no `val`
             split; of a single document, its end.
         test_fraction: share of `train`'s documents held out for testing if the data has no `test`

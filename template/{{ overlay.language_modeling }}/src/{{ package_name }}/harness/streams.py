@@ -64,7 +64,7 @@ class AddressedStream(IterableDataset):
     Args:
         dataset: has `stream(seed)`.
         trainer: knows the epoch and the batch; None outside of training.
-        batch_size: samples per optimizer step, summed over all ranks.
+        batch_size: samples per batch, summed over all ranks.
 
     Raises:
         UserError: if an epoch has no end.

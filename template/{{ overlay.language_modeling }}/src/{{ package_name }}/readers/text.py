@@ -96,7 +96,7 @@ def parse_line(line: str, place: str) -> str:
     text = row.get("text") if isinstance(row, dict) else None
     if not isinstance(text, str) or LONE_SURROGATE.search(text):
         raise UserError(
-            f'{place}: must be {{"text": "..."}}, got {line[:SHOWN_CHARACTERS]};'
+            f'{place}: must be {{"text": "..."}}, got {line[:SHOWN_CHARACTERS]!r};'
             " correct or remove the line"
         )
     if not text.strip():
