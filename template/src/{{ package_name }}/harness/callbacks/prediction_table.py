@@ -56,13 +56,9 @@ class PredictionTable(Callback):
         if not self.has_header:
             self.writer.writerow(columns)
             self.has_header = True
-        cells = [self.cells_of(column) for column in columns.values()]
-        self.writer.writerows(zip(*cells, strict=True))
-
-    def cells_of(self, column: Any) -> list[Any]:
-        if isinstance(column, torch.Tensor):
-            return column.tolist()
-        return [self.cell_of(value) for value in column]
+        values = [values_of(column) for column in columns.values()]
+        for row in zip(*values, strict=True):
+            self.writer.writerow([self.cell_of(value) for value in row])
 
     def cell_of(self, value: Any) -> Any:
         """The value itself, or the path of an image relative to the run's folder."""
@@ -82,3 +78,10 @@ class PredictionTable(Callback):
         if self.image_count:
             message += f", with {self.image_count} images in {self.image_folder}"
         print(message)
+
+
+def values_of(column: Any) -> list[Any]:
+    """The values of a column, one for each sample."""
+    if isinstance(column, torch.Tensor):
+        return column.tolist()
+    return list(column)
