@@ -42,7 +42,7 @@ class DataModule(LightningDataModule):
             default all but the target.
         target: index or key of the part that the loss takes; by default the last.
         check: samples per split to read before training, evenly spread; 0 disables.
-        batch_size: samples per optimizer step, summed over all devices.
+        batch_size: samples per batch, summed over all devices.
         val_fraction: share of all samples held out for validation if there are no `val_args`.
         test_fraction: share of all samples held out for testing if there are no `test_args`.
         split_seed: seed of the random split.

@@ -35,7 +35,7 @@ class DataModule(LightningDataModule):
         image_size: side in pixels, after cropping the square in the centre and resizing it; by
             default 8 for the digits, 32 for a folder.
         channels: 1 for greyscale, 3 for RGB; by default 1 for the digits, 3 for a folder.
-        batch_size: images per optimizer step, summed over all devices.
+        batch_size: images per batch, summed over all devices.
         val_fraction: share of all images held out for validation if the data has no `val` split.
         test_fraction: share of all images held out for testing if the data has no `test` split.
         split_seed: seed of the random split, which keeps the proportions of the classes.

@@ -45,7 +45,7 @@ class DataModule(LightningDataModule):
         hub: a Hugging Face dataset with the columns `image` and `label`: its name or local folder.
         predict_path: an image, or a folder of images, for `predict`; by default the test split.
         image_size: side in pixels, after resizing and centre cropping.
-        batch_size: images per optimizer step, summed over all devices.
+        batch_size: images per batch, summed over all devices.
         val_fraction: share of all images held out for validation if the data has no `val` split.
         test_fraction: share of all images held out for testing if the data has no `test` split.
         split_seed: seed of the random split, which keeps the proportions of the classes.

@@ -104,7 +104,7 @@ class DataModule(LightningDataModule):
             from `train`.
         unseen_categories: `refuse` categories that no training row has, or `ignore` them, which
             treats them as missing.
-        batch_size: rows per optimizer step, summed over all devices.
+        batch_size: rows per batch, summed over all devices.
         val_fraction: share of all rows held out for validation if the data has no `val` split.
         test_fraction: share of all rows held out for testing if the data has no `test` split.
         split_seed: seed of the random split, which keeps the proportions of the classes.

@@ -60,7 +60,7 @@ class DataModule(LightningDataModule):
         val_windows: validation windows per series.
         test_windows: test windows per series.
         predict_plots: number of series that `predict` draws.
-        batch_size: windows per optimizer step, summed over all devices.
+        batch_size: windows per batch, summed over all devices.
         num_workers: loader processes; by default chosen for the data and the machine.
 
     Raises:
