@@ -1,0 +1,185 @@
+"""The rules between the answers about the machine are Lightning's own.
+
+The questionnaire's verdict is compared with `Trainer(...)`, built from the rendered trainer.yaml on
+mocked hardware. The rules are stricter where training would fail or differ later: STRICTER has each
+such case, and test_stricter_rules.py its reason. They are never laxer.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+from lightning.pytorch import Trainer
+
+from tests.questions.verdicts import (
+    CHOICES,
+    MACHINES,
+    STRICTER,
+    combinations,
+    lightning_refusal,
+    reasons_to_be_stricter,
+)
+from tests.support.hardware_mocks import machine
+from tests.support.in_memory_copier import InMemoryCopier, RefusedError
+
+MakeTrainer = Callable[[dict[str, Any]], Trainer]
+# Devices and nodes of the quick test; each other pair takes a quarter of a minute.
+QUICK = ("auto", 1)
+DEVICES_AND_NODES = [QUICK]
+for pair in product(CHOICES["devices"], CHOICES["num_nodes"]):
+    if pair != QUICK:
+        DEVICES_AND_NODES.append(pytest.param(*pair, marks=pytest.mark.slow))
+
+
+def is_buildable(make_trainer: MakeTrainer, answers: dict[str, Any]) -> bool:
+    """Whether some row of MACHINES builds a Trainer on all of its machines."""
+    for row in MACHINES[answers["accelerator"]]:
+        refusals = []
+        for hardware in row:
+            with machine(**hardware):
+                refusals.append(lightning_refusal(make_trainer, answers))
+        if not any(refusals):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("accelerator", CHOICES["accelerator"])
+@pytest.mark.parametrize(("devices", "num_nodes"), DEVICES_AND_NODES)
+def test_verdict_is_lightnings(
+    machine_questions: InMemoryCopier,
+    make_trainer: MakeTrainer,
+    accelerator: str,
+    devices: str,
+    num_nodes: int,
+) -> None:
+    """A combination is refused exactly if no Trainer can be built, or STRICTER has a reason."""
+    for answers in combinations(accelerator, devices, num_nodes):
+        refusal = machine_questions.refusal(**answers)
+        buildable = is_buildable(make_trainer, answers)
+        reasons = reasons_to_be_stricter(answers)
+        expected = not buildable or bool(reasons)
+        assert bool(refusal) == expected, (answers, refusal, buildable, reasons)
+
+
+@pytest.mark.parametrize("reason", STRICTER)
+def test_every_stricter_rule_is_needed(
+    machine_questions: InMemoryCopier, make_trainer: MakeTrainer, reason: str
+) -> None:
+    """Each case of STRICTER is the only reason to refuse something that Lightning builds."""
+    for values in product(*CHOICES.values()):
+        answers = dict(zip(CHOICES, values, strict=True))
+        if reasons_to_be_stricter(answers) != [reason]:
+            continue
+        with machine(**MACHINES[answers["accelerator"]][-1][0]):
+            if not lightning_refusal(make_trainer, answers):
+                assert machine_questions.refusal(**answers)
+                return
+    pytest.fail(f"Lightning refuses all of this by now: {reason}")
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "mps", "tpu"])
+def test_missing_hardware_is_refused(
+    machine_questions: InMemoryCopier, make_trainer: MakeTrainer, accelerator: str
+) -> None:
+    """What the questionnaire accepts for an accelerator, Lightning refuses if that is missing."""
+    everything = combinations(accelerator, *QUICK)
+    accepted = [answers for answers in everything if not machine_questions.refusal(**answers)]
+    assert accepted
+    with machine():
+        for answers in accepted:
+            assert lightning_refusal(make_trainer, answers), answers
+
+
+def test_auto_on_a_mac(machine_questions: InMemoryCopier, make_trainer: MakeTrainer) -> None:
+    """`auto` trains on a Mac with strategy=auto; Lightning refuses the other strategies there.
+
+    `auto` does not promise Macs, since that would take ddp from everyone else.
+    """
+    with machine(mps=True):
+        for answers in combinations("auto", *QUICK):
+            if machine_questions.refusal(**answers):
+                continue
+            refusal = lightning_refusal(make_trainer, answers)
+            if answers["strategy"] == "auto":
+                assert not refusal, answers
+            else:
+                assert "not supported on the MPS accelerator" in refusal, answers
+
+
+# ---- What a refusal says -------------------------------------------------------------------------
+
+
+def read_refusal(refusal: str) -> tuple[str, str, str, str]:
+    """The question that refuses, its reason, and the question and value of the fix."""
+    found = re.fullmatch(r".*?'(\w+)': (.+); use (\w+)=(.+)", refusal)
+    assert found, refusal
+    question, reason, fixed, value = found.groups()
+    return question, reason, fixed, value
+
+
+def test_fix_works(machine_questions: InMemoryCopier) -> None:
+    """Every refusal names the value, and a fix with which the question accepts.
+
+    Whoever follows the fixes arrives at a valid combination without changing an answer twice.
+    """
+
+    @cache
+    def refusal_of(items: tuple[tuple[str, Any], ...]) -> str:
+        return machine_questions.refusal(**dict(items))
+
+    order = list(CHOICES)
+    for values in product(*CHOICES.values()):
+        answers = dict(zip(CHOICES, values, strict=True))
+        changed = set()
+        while refusal := refusal_of(tuple(answers.items())):
+            question, reason, fixed, value = read_refusal(refusal)
+            assert str(answers[question]) in reason, refusal
+            answered = order[: order.index(question) + 1]
+            so_far = {name: answers[name] for name in answered} | {fixed: value}
+            assert not refusal_of(tuple(so_far.items())), (answers, refusal)
+            assert fixed not in changed, (values, refusal)
+            changed.add(fixed)
+            answers[fixed] = value
+
+
+def test_reasons_fit_the_terminal(machine_questions: InMemoryCopier) -> None:
+    """A list cuts its lines at 80 columns: every choice is shown whole with its reason."""
+    tasks = ("tabular", "adversarial")
+    for task, accelerator in product(tasks, CHOICES["accelerator"]):
+        answers = {"task": task, "accelerator": accelerator}
+        shown = machine_questions.choices("strategy", **answers)
+        for strategy in CHOICES["strategy"]:
+            if not machine_questions.refusal(**answers, strategy=strategy):
+                shown += machine_questions.choices("precision", **answers, strategy=strategy)
+        for title, reason in shown:
+            line = f"   - {title} ({reason})" if reason else f" » {title}"
+            assert len(line) <= 80, line
+
+
+# ---- The shortcut --------------------------------------------------------------------------------
+
+# Combinations spread over all of them: three for `make check`, and the rest for `make test`.
+SAMPLE: list[Any] = list(product(*CHOICES.values()))[7::83]
+SAMPLE[3:] = [pytest.param(values, marks=pytest.mark.slow) for values in SAMPLE[3:]]
+
+
+@pytest.mark.parametrize("values", SAMPLE)
+def test_shortcut_agrees_with_copier(
+    machine_questions: InMemoryCopier, template: Path, tmp_path: Path, values: tuple[Any, ...]
+) -> None:
+    """`copier.run_copy` gives the answers, or the refusal, of the questionnaire in memory."""
+    answers = dict(zip(CHOICES, values, strict=True))
+    options = {"data": answers, "defaults": True, "quiet": True, "pretend": True}
+    try:
+        expected = machine_questions.answer(**answers)
+    except RefusedError as refused:
+        with pytest.raises(ValueError, match=f"^{re.escape(str(refused))}$"):
+            copier.run_copy(str(template), tmp_path, **options)
+    else:
+        worker = copier.run_copy(str(template), tmp_path, **options)
+        assert expected.items() <= worker.answers.user.items()

@@ -1,0 +1,73 @@
+"""The releases of the template, as its history has them.
+
+A release is the commit in which CHANGELOG.md first has its heading. Copier looks for tags, which a
+clone need not have: the tests make a clone of their own and tag it.
+"""
+
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from packaging.version import Version
+
+from tests.support.template import RENDERED, ROOT, copy_source
+
+HEADING = re.compile(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", re.MULTILINE)
+# The working tree as a release, which an update finds newer than all others.
+NEWEST = "9999.0.0"
+AUTHOR = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org")
+
+
+def git(*arguments: str, cwd: Path = ROOT) -> str:
+    """The output of a git command, which must succeed."""
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@cache
+def releases() -> dict[str, str]:
+    """The commit of each version, oldest first.
+
+    Raises:
+        LookupError: if the history is cut off, and with it the releases.
+    """
+    if git("rev-parse", "--is-shallow-repository") == "true":
+        raise LookupError(
+            "this clone is shallow, but releases are found in the history: "
+            "run `git fetch --unshallow`"
+        )
+    found: dict[str, str] = {}
+    changes = git("log", "--first-parent", "--reverse", "--format=%H", "--", "CHANGELOG.md")
+    for commit in changes.splitlines():
+        for version in HEADING.findall(git("show", f"{commit}:CHANGELOG.md")):
+            found.setdefault(version, commit)
+    return {version: found[version] for version in sorted(found, key=Version)}
+
+
+def last_release() -> str:
+    return list(releases())[-1]
+
+
+def tag_releases(folder: Path = ROOT) -> None:
+    """Tag each release in a clone of this repository, unless it is tagged already."""
+    tags = git("tag", cwd=folder).split()
+    for version, commit in releases().items():
+        if f"v{version}" not in tags:
+            git("tag", f"v{version}", commit, cwd=folder)
+
+
+def clone_template(folder: Path) -> Path:
+    """A clone with a tag for each release, and the tag of NEWEST for the working tree."""
+    git("clone", "--quiet", "--no-tags", str(ROOT), str(folder))
+    tag_releases(folder)
+    for name in (*RENDERED, "hooks"):
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        copy_source(name, folder)
+    git("add", "--all", cwd=folder)
+    git(*AUTHOR, "commit", "--quiet", "--allow-empty", "--message", "Working tree", cwd=folder)
+    git("tag", f"v{NEWEST}", cwd=folder)
+    return folder

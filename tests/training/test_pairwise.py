@@ -1,0 +1,137 @@
+"""A covering array over the answers: every possible pair of answers is trained in a project."""
+
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from covertable import make
+
+from tests.support.expectations import LOGGER_FILES, QUICK_LOGGERS
+from tests.support.in_memory_copier import InMemoryCopier
+from tests.support.projects import Project
+from tests.support.tasks import small_options
+from tests.support.template import LOGGERS, TASKS, choices, copy_template
+
+MACHINE = ["accelerator", "strategy", "precision"]
+# Where no pair is left to cover, covertable takes the first value.
+FACTORS: dict[str, list[Any]] = {"task": TASKS}
+FACTORS |= {name: choices(name) for name in MACHINE}
+FACTORS |= {name: [name in QUICK_LOGGERS, name not in QUICK_LOGGERS] for name in LOGGERS}
+FACTORS |= {name: choices(name) for name in ("ci", "container", "license")}
+# The factors between which there are rules.
+RULES = (MACHINE[:2], MACHINE, ["task", *MACHINE[:2]], LOGGERS)
+SHORT = [
+    "--trainer.max_epochs=1",
+    "--trainer.max_steps=2",
+    "--trainer.limit_train_batches=2",
+    "--trainer.limit_val_batches=2",
+    "--trainer.val_check_interval=null",
+    "--trainer.enable_progress_bar=false",
+]
+COPIER = InMemoryCopier(copy_template())
+
+
+def answers_of(row: dict[str, Any]) -> dict[str, Any]:
+    """The answers of a row, in which each logger has a column."""
+    answers = {name: value for name, value in row.items() if name not in LOGGERS}
+    if set(LOGGERS) <= row.keys():
+        answers["logger"] = [name for name in LOGGERS if row[name]]
+    return answers
+
+
+def is_valid(row: dict[str, Any]) -> bool:
+    return is_accepted(frozenset(row.items()))
+
+
+@cache
+def is_accepted(items: frozenset[tuple[str, Any]]) -> bool:
+    return not COPIER.refusal(**answers_of(dict(items)))
+
+
+def follows_rule(names: list[str]) -> Callable[[dict[str, Any]], bool]:
+    """Whether a row is valid as far as these factors go."""
+    return lambda row: is_valid({name: row[name] for name in names})
+
+
+def covering_array() -> list[dict[str, Any]]:
+    constraints = []
+    for names in RULES:
+        constraints.append({"operator": "fn", "requires": names, "evaluate": follows_rule(names)})
+    rows = make(FACTORS, constraints=constraints)
+    return [{name: row[name] for name in FACTORS} for row in rows]
+
+
+ROWS = covering_array()
+
+
+def test_rows_cover_every_valid_pair() -> None:
+    """Two answers that can be given together are given together in some row."""
+    covered = set()
+    for row in ROWS:
+        covered |= set(combinations(sorted(row.items()), 2))
+    values = [(name, value) for name, values in FACTORS.items() for value in values]
+    for pair in combinations(values, 2):
+        (first, one), (second, other) = sorted(pair)
+        if first == second or ((first, one), (second, other)) in covered:
+            continue
+        # Only rules between these can make a pair impossible.
+        assert {first, second} <= {"task", *MACHINE}, f"{pair} is in no row"
+        for row in ROWS:
+            if row[first] == one:
+                assert not is_valid({**row, second: other}), f"{pair} is in no row"
+
+
+def options_for_this_machine(row: dict[str, Any]) -> list[str]:
+    """What must differ on a machine without the accelerator that was answered."""
+    options = ["--trainer.accelerator=cpu"]
+    if row["strategy"] == "fsdp" or row["strategy"].startswith("deepspeed"):
+        options.append("--trainer.strategy=auto")
+    if row["precision"] in ("16-mixed", "transformer-engine"):
+        options.append("--trainer.precision=32-true")
+    return options
+
+
+def name_of_row(number: int) -> str:
+    return "-".join(str(ROWS[number][name]) for name in ("task", *MACHINE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(ROWS)), ids=name_of_row)
+def test_project_trains(number: int, tmp_path: Path, render: Callable[..., Path]) -> None:
+    """The project fits, validates, tests and predicts: for a short real run, and for a dry one.
+
+    `validate` and `test`, which differ only in their split, take turns in the real runs.
+    """
+    row = ROWS[number]
+    answers = {"project_name": f"Pairwise {number}", **answers_of(row)}
+    project = Project(render(tmp_path / "project", **answers))
+    options = [*options_for_this_machine(row), *small_options(row["task"])]
+    limits = ["--trainer.limit_test_batches=2", "--trainer.limit_predict_batches=2"]
+    evaluation = ("validate", "test")[number % 2]
+
+    assert project.run("fit", "--run", "short", *options, *SHORT) is None
+    for command in (evaluation, "predict"):
+        assert project.run(command, *limits) is None
+    result = project.result("short", evaluation)
+    for metric, value in result.items():
+        assert value == value, f"{metric} is nan"
+
+    assert project.run("fit", "-c", "preset/debug", *options) is None
+    for command in ("validate", "test", "predict"):
+        assert project.run(command, "-c", "preset/debug", "--run", "short") is None
+    assert project.result("short", evaluation) == result, "a dry run wrote something"
+
+    assert_logger_files(project, row)
+    model_class = project.load("model").Model
+    path = project.last_checkpoint("short")
+    assert model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True).hparams
+
+
+def assert_logger_files(project: Project, row: dict[str, Any]) -> None:
+    """The files of the loggers that were chosen are there, and no others."""
+    for logger, pattern in LOGGER_FILES.items():
+        found = list(project.folder.glob(pattern.format(run="short")))
+        assert bool(found) == row[logger], logger
