@@ -1,49 +1,101 @@
-"""What the harness adds to a step: its random seeds and its order, against a step of 10 ms."""
+"""What the harness costs, as ratios: `python -m tools.bench`.
+
+- a step: seeding it, and ordering its batch, against a step of 10 ms;
+- `--help`, against a Python that does nothing.
+
+Each is the best of several rounds, since a shared machine is interrupted.
+"""
 
 import importlib
 import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import copier
-from conftest import copy_template
 
-STEP = 10_000  # microseconds
+from tests.support.projects import Project
+from tests.support.template import copy_template
+
+ROUNDS = 5
+STEP_SECONDS = 0.01
+BATCH_SIZE = 64
+BATCHES = 1000
+SEED = 42
+# What is too much: a share of a step, and a multiple of starting Python.
+MAX_SHARE_OF_STEP = 0.01
+MAX_RATIO_OF_HELP = 8
 
 
-def microseconds(call: Callable[[], object], times: int) -> float:
-    """The best of five rounds, since the machine has other things to do."""
+def seconds_of(action: Callable[[], object], times: int) -> float:
+    """The seconds of one call, in the best round."""
     rounds = []
-    for _ in range(5):
+    for _ in range(ROUNDS):
         start = time.perf_counter()
         for _ in range(times):
-            call()
-        rounds.append((time.perf_counter() - start) / times * 1e6)
+            action()
+        rounds.append((time.perf_counter() - start) / times)
     return min(rounds)
 
 
 class Data:
+    """A dataset of which only the size is read."""
+
     def __len__(self) -> int:
-        return 64_000
+        return BATCHES * BATCH_SIZE
+
+
+def exhaust(iterable: Any) -> None:
+    for _ in iterable:
+        pass
+
+
+def share_of_step(project: Project) -> float:
+    """Print what the harness does in each step, and return its share of a step."""
+    os.environ["PL_GLOBAL_SEED"] = str(SEED)
+    with project.importable():
+        seeding = importlib.import_module(f"{project.package}.harness.seeding")
+        loaders = importlib.import_module(f"{project.package}.harness.loaders")
+        seed = seconds_of(partial(seeding.seed_at, SEED, "step", 3, 141, 0), 2000)
+        sampler = loaders.AddressedSampler(Data(), None, BATCH_SIZE)
+        order = seconds_of(partial(exhaust, sampler), 1) / BATCHES
+    share = (seed + order) / STEP_SECONDS
+    print(f"seeding a step {seed * 1e6:.1f} us, ordering a batch of {BATCH_SIZE}", end=" ")
+    print(f"{order * 1e6:.1f} us: {share:.2%} of a step of {STEP_SECONDS * 1000:.0f} ms")
+    return share
+
+
+def ratio_of_help(project: Project) -> float:
+    """Print how long `--help` takes, and return its ratio to a Python that does nothing."""
+    python = [sys.executable, "-c", "pass"]
+    command = [sys.executable, project.script(), "--help"]
+    idle = seconds_of(partial(run_quietly, project, python), 1)
+    helped = seconds_of(partial(run_quietly, project, command), 1)
+    print(f"--help {helped:.3f} s, `python -c pass` {idle:.3f} s: ratio {helped / idle:.1f}")
+    return helped / idle
+
+
+def run_quietly(project: Project, command: list[str]) -> None:
+    variables = {**os.environ, **project.python_path()}
+    subprocess.run(command, cwd=project.folder, env=variables, check=True, capture_output=True)
 
 
 def main() -> None:
-    os.environ["PL_GLOBAL_SEED"] = "42"
     with tempfile.TemporaryDirectory() as folder:
-        copier.run_copy(str(copy_template()), Path(folder), data={"project_name": "Bench"}, defaults=True, quiet=True)
-        sys.path.insert(0, str(Path(folder) / "src"))
-        loaders = importlib.import_module("bench.harness.loaders")
-        seed = microseconds(lambda: loaders.seed_at(42, "step", 3, 141, 0), 2000)
-        sampler = loaders.AddressedSampler(Data(), None, 64)
-        order = microseconds(lambda: sum(1 for _ in sampler), 1) / 1000
-        print(f"seeds of a step {seed:.1f} us, order of a batch of 64 {order:.1f} us: ", end="")
-        print(f"{100 * (seed + order) / STEP:.2f} % of a 10 ms step")
-        print(f"a sample's own seeds, in the process that draws it: {seed:.1f} us")
-        if seed + order > STEP / 100:
-            sys.exit("more than 1 %")
+        answers = {"project_name": "Bench"}
+        copier.run_copy(str(copy_template()), folder, answers, defaults=True, quiet=True)
+        project = Project(Path(folder))
+        ratio = ratio_of_help(project)
+        share = share_of_step(project)
+    if share > MAX_SHARE_OF_STEP:
+        sys.exit(f"more than {MAX_SHARE_OF_STEP:.0%} of a step")
+    if ratio > MAX_RATIO_OF_HELP:
+        sys.exit(f"--help takes more than {MAX_RATIO_OF_HELP} times as long as Python itself")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How dense Python code is: `density.py PATH ...` prints a row for each file and one for all of them.
+"""How dense Python code is: `density.py PATH ...` prints a row for each file and one for all.
 
 Three figures, as `../CONTRIBUTING.md` asks for them:
 

@@ -1,6 +1,6 @@
-"""Run every choice that needs an NVIDIA GPU for a short real run, and write a report: `make gpu`.
+"""Run every choice that needs an NVIDIA GPU for a short real run: `python -m tools.gpu REPORT`.
 
-It needs no network: projects are rendered here and run with the packages of this environment.
+It needs no network: projects are rendered here, and run with the packages of this environment.
 """
 
 import importlib.util
@@ -8,69 +8,113 @@ import platform
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import copier
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import TASKS, copy_template
-from projects import Project
+from tests.support.projects import Project
+from tests.support.template import TASKS, choices, copy_template
 
-SHORT = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=20", "--trainer.limit_val_batches=5"]
-SHORT += ["--trainer.val_check_interval=null", "--trainer.enable_progress_bar=false"]
-CHOICES = [
-    *({"strategy": s} for s in ("ddp", "fsdp", "fsdp2")),
-    *({"strategy": f"deepspeed_{s}"} for s in ("stage_2", "stage_3", "stage_3_offload")),
-    *({"precision": p} for p in ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "transformer-engine")),
-    {"compile": "true"},
+TIMEOUT = 600  # seconds of a command
+OPTIONS = [
+    "--trainer.max_epochs=1",
+    "--trainer.limit_train_batches=20",
+    "--trainer.limit_val_batches=5",
+    "--trainer.val_check_interval=null",
+    "--trainer.enable_progress_bar=false",
 ]
+HEADER = """\
+# GPU report
+
+{gpu}, torch {torch}, Python {python}. For each task and choice: twenty training steps, a
+validation, and a test of the best checkpoint.
+
+| task | choice | result | time |
+|---|---|---|---|
+"""
+# A package that a choice needs beyond those of every project.
+PACKAGES = {"transformer-engine": "transformer_engine"}
+NO_GPU = ("auto", "64-true")
 
 
-def needed(choice: dict[str, str]) -> str | None:
-    """The package that a choice takes beyond the common ones, if it is not here."""
-    name = "deepspeed" if choice.get("strategy", "").startswith("deepspeed") else None
-    name = "transformer_engine" if choice.get("precision") == "transformer-engine" else name
-    return name if name and importlib.util.find_spec(name) is None else None
+@dataclass(frozen=True)
+class Choice:
+    """An answer, or an option of `fit`, to try."""
+
+    name: str
+    value: str
+
+    @property
+    def is_answer(self) -> bool:
+        return self.name in ("strategy", "precision")
+
+    def missing_package(self) -> str | None:
+        """The package that the choice needs, if it is not installed."""
+        package = "deepspeed" if self.value.startswith("deepspeed") else PACKAGES.get(self.value)
+        if package and importlib.util.find_spec(package) is None:
+            return package
+        return None
+
+
+def all_choices() -> list[Choice]:
+    found = []
+    for question in ("strategy", "precision"):
+        for value in choices(question):
+            if value not in NO_GPU:
+                found.append(Choice(question, value))
+    return [*found, Choice("compile", "true")]
+
+
+def try_choice(task: str, choice: Choice, folder: Path, number: int) -> tuple[str, bool]:
+    """What to report of a choice, and whether it failed."""
+    missing = choice.missing_package()
+    if missing:
+        return f"not run: {missing} is not installed", False
+    answers = {"task": task, "accelerator": "gpu", "project_name": f"Gpu {number}"}
+    options = list(OPTIONS)
+    if choice.is_answer:
+        answers[choice.name] = choice.value
+    else:
+        options.append(f"--model.{choice.name}={choice.value}")
+    try:
+        copier.run_copy(str(copy_template()), folder, answers, defaults=True, quiet=True)
+    except ValueError as error:  # some choices exclude a task
+        return f"refused: {str(error).rpartition(': ')[2]}", False
+    project = Project(folder)
+    for command in (["fit", "--run", "gpu", *options], ["test", "--run", "gpu"]):
+        ended = project.process(*command, timeout=TIMEOUT)
+        if ended.returncode != 0:
+            print(ended.stderr[-3000:], file=sys.stderr)
+            return f"**{command[0]} failed**: {ended.stderr.splitlines()[-1][:200]}", True
+    metrics = []
+    for metric, value in project.result("gpu").items():
+        metrics.append(f"{metric.removeprefix('test/')} {value:.3f}")
+    return ", ".join(metrics), False
 
 
 def main(report: Path) -> None:
     if not torch.cuda.is_available():
-        sys.exit("make gpu: no NVIDIA GPU here, so nothing was run and the report stays as it is")
-    lines = [
-        "# GPU report",
-        "",
-        f"{torch.cuda.get_device_name()}, torch {torch.__version__}, Python {platform.python_version()}.",
-        "Twenty training steps, validation, and a test of the best checkpoint, for each choice and task.",
-        "",
-        "| task | choice | result | seconds |",
-        "|---|---|---|---|",
-    ]
-    failed = 0
+        sys.exit("there is no NVIDIA GPU, so nothing was run and the report is unchanged")
+    names = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__}
+    text = HEADER.format(**names, python=platform.python_version())
+    failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        for number, (task, choice) in enumerate((t, c) for t in TASKS for c in CHOICES):
-            answers = {"task": task, "accelerator": "gpu", "project_name": f"Gpu {number}"}
-            answers |= {name: value for name, value in choice.items() if name != "compile"}
-            start, missing = time.perf_counter(), needed(choice)
-            result = f"not run: no {missing} here" if missing else ""
-            if not missing:
-                copier.run_copy(str(copy_template()), Path(folder, str(number)), answers, defaults=True, quiet=True)
-                project = Project(Path(folder, str(number)))
-                options = [f"--model.compile={choice.get('compile', 'false')}"]
-                for command in (["fit", "--run", "gpu", *SHORT, *options], ["test", "--run", "gpu"]):
-                    ended = project.process(*command, timeout=600)
-                    if ended.returncode:
-                        print(ended.stderr[-3000:], file=sys.stderr)
-                        result, failed = f"**{command[0]} failed**: {ended.stderr.splitlines()[-1][:200]}", failed + 1
-                        break
-                else:
-                    result = ", ".join(f"{k.removeprefix('test/')} {v:.3f}" for k, v in project.result("gpu").items())
-            ((name, value),) = choice.items()
-            lines.append(f"| {task} | {name}={value} | {result} | {time.perf_counter() - start:.0f} |")
-            print(lines[-1], flush=True)
+        for task in TASKS:
+            for number, choice in enumerate(all_choices()):
+                project = Path(folder) / task / str(number)
+                start = time.perf_counter()
+                result, failed = try_choice(task, choice, project, number)
+                seconds = time.perf_counter() - start
+                row = f"| {task} | {choice.name}={choice.value} | {result} | {seconds:.0f} s |"
+                print(row, flush=True)
+                text += f"{row}\n"
+                failures += failed
     report.parent.mkdir(exist_ok=True)
-    report.write_text("\n".join(lines) + "\n")
-    sys.exit(f"{failed} failed" if failed else 0)
+    report.write_text(text)
+    if failures:
+        sys.exit(f"{failures} failed")
 
 
 if __name__ == "__main__":
