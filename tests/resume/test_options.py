@@ -1,0 +1,89 @@
+"""A run keeps the options that it was started with; a new one can start from its weights."""
+
+import pytest
+
+from tests.resume.runs import (
+    assert_killed,
+    assert_refused,
+    assert_resumed,
+    assert_same_end,
+    assert_same_weights,
+    assert_stopped,
+    assert_succeeded,
+    fit,
+)
+from tests.support.messages import NEW_HEAD_HINT, OTHER_OPTION
+from tests.support.projects import Project
+from tests.support.tasks import small_options
+
+pytestmark = pytest.mark.slow
+
+TABULAR = small_options("tabular")
+
+
+@pytest.fixture(scope="module")
+def stopped_run(project: Project) -> str:
+    """The name of a run that was stopped after step 4."""
+    stopped = fit(project, "options", *TABULAR, KILL_AT="4", KILL_WITH="SIGTERM")
+    assert_stopped(stopped, step=4)
+    return "options"
+
+
+@pytest.mark.parametrize("option", ["model.width=64", "data.batch_size=64", "model.lr=1.0"])
+def test_run_keeps_its_options(option: str, project: Project, stopped_run: str) -> None:
+    """A run is not resumed with another option of model or data; the error names its own."""
+    name, _, _ = option.partition("=")
+
+    refused = fit(project, stopped_run, *TABULAR, f"--{option}")
+
+    assert_refused(refused, f"runs/{stopped_run} {OTHER_OPTION.format(option=name)}")
+
+
+def test_null_stays_null(project: Project) -> None:
+    """An option that was set to null instead of its default is null when the run is resumed.
+
+    Here the number of batches, not of epochs, decides when to validate and to save.
+    """
+    options = [
+        *TABULAR,
+        "--trainer.check_val_every_n_epoch=null",
+        "--trainer.val_check_interval=4",
+    ]
+    assert_succeeded(fit(project, "null", *options))
+
+    assert_killed(fit(project, "null_killed", *options, KILL_AT="10"))
+    resumed = fit(project, "null_killed", *options)
+
+    assert_resumed(resumed, step=8)
+    assert_same_end(project, "null", "null_killed")
+
+
+def test_weights_start_a_new_run(project: Project) -> None:
+    """`--weights` starts a new run from the weights of another one, and from nothing else of it."""
+    path = str(project.last_checkpoint("uninterrupted"))
+
+    warm = fit(
+        project,
+        "warm",
+        *TABULAR,
+        f"--weights={path}",
+        "--model.lr=0",
+        "--model.weight_decay=0",
+    )
+
+    assert_succeeded(warm)
+    assert "resumes" not in warm.stdout
+    assert_same_weights(project, "uninterrupted", "warm")
+
+
+def test_weights_of_another_shape(project: Project) -> None:
+    """`--weights` with layers of another shape is refused, unless `--new_head` initializes them."""
+    path = str(project.last_checkpoint("uninterrupted"))
+    options = [f"--weights={path}", "--data.dataset=diabetes"]
+
+    refused = fit(project, "new_head", *options)
+    assert_refused(refused, NEW_HEAD_HINT)
+
+    started = fit(project, "new_head", *options, "--new_head=true")
+    assert_succeeded(started)
+    assert "new   " in started.stdout
