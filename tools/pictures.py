@@ -2,8 +2,8 @@
 
 - docs/images/run.svg: a terminal in which the default project trains; run.txt has the same text.
 - docs/images/predictions.png: predictions of three tasks, trained as their README says.
-- docs/images/sources.json: a digest of what the pictures depend on. `tests/user_day/test_pictures.py`
-  compares it with the template as it stands, and fails when a picture is stale.
+- docs/images/sources.json: a digest of what the pictures depend on, which a test compares with the
+  template as it stands; it fails when a picture is stale.
 """
 
 import ast
