@@ -1,43 +1,54 @@
-"""Semantic segmentation by any model of segmentation-models-pytorch. Yours: updates leave it alone."""
+"""Semantic segmentation by any model of segmentation-models-pytorch.
 
-from colorsys import hsv_to_rgb
-from typing import Any
+Yours: updates of the template leave this file alone.
+"""
 
-import numpy as np
+from typing import Annotated, Any
+
 import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from PIL import Image, ImageDraw, ImageOps
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassF1Score, MulticlassJaccardIndex
 from torchvision.transforms.v2.functional import to_pil_image
 
-from .harness import UserError
-from .harness.masks import IGNORED
+from .figures.masks import draw_mask, make_palette_image
+from .harness.errors import UserError
 from .harness.optim import adamw_warmup_cosine
-from .harness.scenes import read_image
+from .harness.ranges import Range
+from .readers.images import read_image
+from .readers.masks import IGNORED
 
-# Hues a golden ratio of the circle apart, so that neighbours differ; class 0 is black.
-PALETTE = [0, 0, 0, *(round(255 * c) for i in range(255) for c in hsv_to_rgb(i * 0.618 % 1, 0.8, 1 - 0.2 * (i % 2)))]
+ARCHITECTURES_WITH_DEPTH = ("unet", "unetplusplus", "manet")
+DECODER_CHANNELS = (256, 128, 64, 32, 16)  # the library's default, which has a depth of 5
 
 
 class Model(LightningModule):
-    """Cross-entropy plus soft Dice (arXiv 1606.04797) on the logits of each pixel.
+    """Trains on cross-entropy plus soft Dice (arXiv 1606.04797) of the logits of each pixel.
+
+    All steps take a batch with `image`, float (B, 3, S, S) with values from 0 to 1, and `mask`,
+    uint8 (B, S, S) with class indices and 255 for pixels that are ignored; for `predict` also
+    `name`, a path or number of each image, and `size`, int (B, 2), its height and width.
 
     Args:
-        class_names: filled in from the data; the index in a mask is the place in this list.
+        class_names: filled in from the data; the indices in masks refer to this list.
         architecture: of `smp.create_model`: unet, unetplusplus, fpn, deeplabv3plus, segformer, ...
-        encoder: one of `smp.encoders.get_encoder_names()`, or `tu-` and a name from `timm.list_models()`.
+        encoder: one of `smp.encoders.get_encoder_names()`, or `tu-` and a name from
+            `timm.list_models()`.
         depth: how often the encoder of a unet, unetplusplus or manet halves the resolution, 3 to 5.
-        pretrained: start the encoder from its published ImageNet weights, fetched when training starts.
+        pretrained: start the encoder from its published ImageNet weights, which are downloaded
+            when training starts.
         lr: peak learning rate, after the warm-up.
-        weight_decay: AdamW's, on matrices and kernels alone.
-        warmup_steps: optimizer steps to the peak, at most a tenth of the run.
-        compile: run the network through `torch.compile`.
+        weight_decay: AdamW's weight decay, applied to matrices and kernels only.
+        warmup_steps: optimizer steps until the peak, at most a tenth of the run.
+        compile: compile the network with `torch.compile`.
+
+    Raises:
+        UserError: if there is no such architecture or encoder, or the two do not fit together.
     """
 
     hparams: Any
@@ -47,118 +58,223 @@ class Model(LightningModule):
         class_names: list[str],
         architecture: str = "unet",
         encoder: str = "tu-resnet10t",
-        depth: int = 4,
+        depth: Annotated[int, Range(min=1)] = 4,
         pretrained: bool = False,
-        lr: float = 2e-3,
-        weight_decay: float = 0.05,
-        warmup_steps: int = 100,
+        lr: Annotated[float, Range(min=0)] = 2e-3,
+        weight_decay: Annotated[float, Range(min=0)] = 0.05,
+        warmup_steps: Annotated[int, Range(min=0)] = 100,
         compile: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.net: Any = create(self.hparams)
-        # Those of timm's encoders are in their description; segmentation-models-pytorch's own were trained with these.
-        pixels = getattr(getattr(self.net.encoder, "model", None), "pretrained_cfg", {})
-        for name, usual in (("mean", IMAGENET_DEFAULT_MEAN), ("std", IMAGENET_DEFAULT_STD)):
-            self.register_buffer(name, torch.tensor(pixels.get(name, usual)).view(3, 1, 1), persistent=False)
+        self.net: Any = create_network(self.hparams)
+        mean, std = pixel_statistics(self.net.encoder)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
         self.dice = smp.losses.DiceLoss("multiclass", ignore_index=IGNORED)
-        # Counted over the whole split; a class that is neither there nor predicted does not count. F1 is Dice.
-        kinds, options = {"miou": MulticlassJaccardIndex, "dice": MulticlassF1Score}, {"ignore_index": IGNORED}
-        metrics = MetricCollection({k: f(len(class_names), validate_args=False, **options) for k, f in kinds.items()})
-        self.val_metrics, self.test_metrics = metrics.clone(prefix="val/"), metrics.clone(prefix="test/")
+        metrics = create_metrics(len(class_names))
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.test_metrics = metrics.clone(prefix="test/")
 
     def setup(self, stage: str) -> None:
-        if stage == "fit" and self.hparams.pretrained and not self.trainer.ckpt_path:
-            weights = True if self.hparams.encoder.startswith("tu-") else "imagenet"
-            self.net.encoder.load_state_dict(create(self.hparams, weights).encoder.state_dict())
+        starts_anew = stage == "fit" and not self.trainer.ckpt_path
+        if self.hparams.pretrained and starts_anew:
+            load_pretrained_encoder(self.net, self.hparams)
 
     def configure_model(self) -> None:
         if self.hparams.compile:
-            self.net.compile()  # in place: the checkpoint's keys stay those of the plain network
+            # In place, so that the keys in checkpoints stay those of the plain network.
+            self.net.compile()
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
+        return adamw_warmup_cosine(
+            self,
+            lr=self.hparams.lr,
+            weight_decay=self.hparams.weight_decay,
+            warmup_steps=self.hparams.warmup_steps,
+        )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, classes, H, W) of RGB images (B, 3, H, W) with values from 0 to 1."""
+        """Logits (B, C, H, W), a plane for each class, of RGB images (B, 3, H, W) from 0 to 1."""
         height, width = images.shape[-2:]
-        stride = self.net.encoder.output_stride  # a multiple of it fits
-        images = (images - self.get_buffer("mean")) / self.get_buffer("std")
-        logits = self.net(F.pad(images, (0, -width % stride, 0, -height % stride)))
+        stride = self.net.encoder.output_stride  # the network takes multiples of it
+        normalized = (images - self.get_buffer("mean")) / self.get_buffer("std")
+        padded = F.pad(normalized, (0, -width % stride, 0, -height % stride))
+        logits = self.net(padded)
         return logits[..., :height, :width].clone()  # fsdp2 refuses a view
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
         return self.step(batch, "train")
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
-        self.step(batch, "val")
+        self.step(batch, "val", self.val_metrics)
 
     def test_step(self, batch: dict, batch_idx: int) -> None:
-        self.step(batch, "test")
+        self.step(batch, "test", self.test_metrics)
 
-    def step(self, batch: dict, split: str) -> Tensor:
-        logits, masks = self(batch["image"]).float(), batch["mask"].long()
-        # As rows of pixels, for which CUDA has a deterministic kernel; a batch may be all ignored.
-        rows, classes = logits.movedim(1, -1).flatten(0, -2), masks.flatten()  # (B, C, H, W) -> (BHW, C)
-        entropy = F.cross_entropy(rows, classes, ignore_index=IGNORED, reduction="sum")
-        loss = entropy / (classes != IGNORED).sum().clamp(min=1) + self.dice(logits, masks)
-        self.log(f"{split}/loss", loss, prog_bar=True, sync_dist=split != "train", batch_size=len(masks))
-        if split != "train":
-            metrics = self.val_metrics if split == "val" else self.test_metrics
+    def step(self, batch: dict, split: str, metrics: MetricCollection | None = None) -> Tensor:
+        """Log the loss and update the metrics; the class docstring describes the batch."""
+        masks = batch["mask"].long()
+        logits = self(batch["image"]).float()
+        loss = self.compute_loss(logits, masks)
+        self.log(
+            f"{split}/loss",
+            loss,
+            prog_bar=True,
+            sync_dist=split != "train",
+            batch_size=len(masks),
+        )
+        if metrics is not None:
             metrics.update(logits.argmax(dim=1), masks)
             self.log_dict(metrics, batch_size=len(masks))
         return loss
 
-    def predict_step(self, batch: dict, batch_idx: int) -> dict:
-        """The mask of each image at its own size, and coloured over it; `confidence` is the mean over its pixels."""
-        logits, images = self(batch["image"]).float().cpu(), batch["image"].float().cpu()
-        columns: dict[str, Any] = {key: [] for key in ("input", "prediction", "mask", "classes", "confidence")}
-        for name, size, image, scores in zip(batch["name"], batch["size"].tolist(), images, logits):
-            scale = max(image.shape) / max(size)
-            inner = [slice(max(1, round(side * scale))) for side in size]  # the rest is padding
-            scores = scores[:, *inner]
-            index = F.interpolate(scores[None], size, mode="bilinear")[0].argmax(dim=0)  # (C, h, w) -> (H, W)
-            mask = Image.fromarray(index.byte().numpy())
-            mask.putpalette(PALETTE)
-            found = {i: n / index.numel() for i, n in enumerate(index.flatten().bincount().tolist()) if n}
-            shares = {i: f"{self.hparams.class_names[i]} {share:.1%}" for i, share in found.items()}
-            named = isinstance(name, str)  # what was in memory is numbered
-            photo = read_image(name) if named else to_pil_image(image[:, *inner]).resize(size[::-1])
-            row = [name if named else int(name), draw(photo, mask, shares), mask, ", ".join(shares.values())]
-            for column, cell in zip(columns.values(), [*row, scores.softmax(dim=0).amax(dim=0).mean().item()]):
-                column.append(cell)
+    def compute_loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """The loss of logits (B, C, H, W) for class indices (B, H, W)."""
+        # As rows of pixels, for which CUDA has a deterministic kernel.
+        rows = logits.movedim(1, -1).flatten(0, -2)  # (B, C, H, W) -> (BHW, C)
+        targets = masks.flatten()
+        total = F.cross_entropy(rows, targets, ignore_index=IGNORED, reduction="sum")
+        pixel_count = (targets != IGNORED).sum()
+        cross_entropy = total / pixel_count.clamp(min=1)  # a batch may have ignored pixels only
+        return cross_entropy + self.dice(logits, masks)
+
+    def predict_step(self, batch: dict, batch_idx: int) -> dict[str, list]:
+        """Columns for `predictions.csv`, with a row for each image of the batch.
+
+        `mask` and `prediction`, the classes drawn over the image, have the image's own size,
+        `classes` has the share of pixels of each class, and `confidence` is the mean over pixels.
+        """
+        columns: dict[str, list] = {
+            "input": [],
+            "prediction": [],
+            "mask": [],
+            "classes": [],
+            "confidence": [],
+        }
+        logits = self(batch["image"]).float().cpu()
+        images = batch["image"].float().cpu()
+        for index, name in enumerate(batch["name"]):
+            height, width = batch["size"][index].tolist()
+            scaled_height, scaled_width = batch["scaled_size"][index].tolist()
+            inner_image = images[index, :, :scaled_height, :scaled_width]
+            inner_logits = logits[index, :, :scaled_height, :scaled_width]
+
+            if isinstance(name, str):
+                source = name
+                photo = read_image(name)
+            else:
+                source = int(name)
+                photo = to_pil_image(inner_image).resize((width, height))
+            class_indices = predict_classes(inner_logits, (height, width))
+            mask = make_palette_image(class_indices.byte().numpy())
+            descriptions = self.describe_classes(class_indices)
+            columns["input"].append(source)
+            columns["prediction"].append(draw_mask(photo, mask, descriptions))
+            columns["mask"].append(mask)
+            columns["classes"].append(", ".join(descriptions.values()))
+            columns["confidence"].append(mean_confidence(inner_logits))
         return columns
 
-
-def create(hp: Any, weights: Any = None) -> Any:
-    """The network, its encoder with published weights or without; a UserError where there is none, or it is offline."""
-    if hp.architecture not in (known := smp.MODEL_ARCHITECTURES_MAPPING):
-        raise UserError(f"model.architecture is one of {', '.join(known)}, not {hp.architecture!r}")
-    channels = (256, 128, 64, 32, 16)[-hp.depth :]  # as in the library, which has a depth of 5
-    options: Any = {"encoder_depth": hp.depth, "decoder_channels": channels}
-    options = options if hp.architecture in ("unet", "unetplusplus", "manet") else {}
-    try:
-        return smp.create_model(hp.architecture, hp.encoder, weights, classes=len(hp.class_names), **options)
-    except Exception as error:  # unknown to both libraries, no match for the architecture, no weights, offline
-        said = str(error.args[0] if error.args else error).split(", supported")[0].splitlines()[0]
-        pretrained = "model.pretrained=true, " * bool(weights)
-        raise UserError(f"{pretrained}model.encoder={hp.encoder} with {hp.architecture}: {said:.200}") from error
+    def describe_classes(self, class_indices: Tensor) -> dict[int, str]:
+        """Name and share of each class that has pixels in (H, W), by its index."""
+        counts = class_indices.flatten().bincount().tolist()
+        descriptions = {}
+        for class_index, count in enumerate(counts):
+            if count > 0:
+                name = self.hparams.class_names[class_index]
+                share = count / class_indices.numel()
+                descriptions[class_index] = f"{name} {share:.1%}"
+        return descriptions
 
 
-def draw(photo: Image.Image, mask: Image.Image, shares: dict[int, str]) -> Image.Image:
-    """The photo with all that is not class 0 coloured, magnified to 256 pixels at least, and a legend below."""
-    covered = Image.fromarray((np.asarray(mask) > 0).astype(np.uint8) * 128)
-    factor = -(-256 // max(photo.size))
-    shown = ImageOps.scale(
-        Image.composite(mask.convert("RGB"), photo, covered), max(1, factor), Image.Resampling.NEAREST
-    )
-    size, entries = max(12, shown.width // 40), [(i, text) for i, text in shares.items() if i]
-    canvas = Image.new("RGB", (shown.width, shown.height + 2 * size * len(entries)), "white")
-    canvas.paste(shown)
-    pen = ImageDraw.Draw(canvas)
-    for top, (i, text) in zip(range(shown.height, canvas.height, 2 * size), entries):
-        pen.rectangle(
-            (size // 2, top + size // 2, size * 3 // 2, top + size * 3 // 2), tuple(PALETTE[3 * i : 3 * i + 3])
+def create_network(hparams: Any, encoder_weights: Any = None) -> Any:
+    """The network; a name, or True for an encoder of timm, loads published weights.
+
+    Raises:
+        UserError: if there is no such architecture or encoder, the two do not fit together, or
+            the weights cannot be downloaded.
+    """
+    if hparams.architecture not in smp.MODEL_ARCHITECTURES_MAPPING:
+        names = ", ".join(smp.MODEL_ARCHITECTURES_MAPPING)
+        raise UserError(
+            f"model.architecture={hparams.architecture}: there is no such architecture;"
+            f" use one of {names}"
         )
-        pen.text((2 * size, top + size // 2), text, "black", font_size=size)
-    return canvas
+    options = {}
+    if hparams.architecture in ARCHITECTURES_WITH_DEPTH:
+        options["encoder_depth"] = hparams.depth
+        options["decoder_channels"] = DECODER_CHANNELS[-hparams.depth :]
+    try:
+        return smp.create_model(
+            hparams.architecture,
+            hparams.encoder,
+            encoder_weights,
+            classes=len(hparams.class_names),
+            **options,
+        )
+    except Exception as error:  # the library raises many kinds
+        fix = "choose another encoder or architecture"
+        if encoder_weights is not None:
+            fix = "connect to the network, or set model.pretrained=false"
+        raise UserError(
+            f"model.encoder={hparams.encoder} with {hparams.architecture}:"
+            f" {shorten_message(error)}; {fix}"
+        ) from error
+
+
+def shorten_message(error: Exception) -> str:
+    """The first line of an error, without the list of all names that the library supports."""
+    message = str(error)
+    if error.args:
+        message = str(error.args[0])  # str(error) puts a KeyError's message in quotes
+    first_line = message.partition("\n")[0]
+    return first_line.partition(", supported")[0][:200]
+
+
+def load_pretrained_encoder(net: Any, hparams: Any) -> None:
+    """Load the published ImageNet weights of the encoder.
+
+    Raises:
+        UserError: if they cannot be downloaded.
+    """
+    is_timm_encoder = hparams.encoder.startswith("tu-")
+    weights = True if is_timm_encoder else "imagenet"
+    pretrained = create_network(hparams, weights)
+    net.encoder.load_state_dict(pretrained.encoder.state_dict())
+
+
+def pixel_statistics(encoder: Any) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, (3, 1, 1), of the pixels that the encoder was trained on."""
+    # An encoder of timm describes itself; all others were trained with ImageNet's statistics.
+    timm_model = getattr(encoder, "model", None)
+    description = getattr(timm_model, "pretrained_cfg", {})
+    mean = description.get("mean", IMAGENET_DEFAULT_MEAN)
+    std = description.get("std", IMAGENET_DEFAULT_STD)
+    return torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
+
+
+def create_metrics(num_classes: int) -> MetricCollection:
+    """Mean IoU and Dice, which is F1, over all pixels of a split.
+
+    A class that is neither in the masks nor predicted does not count.
+    """
+    options: Any = {"num_classes": num_classes, "ignore_index": IGNORED, "validate_args": False}
+    return MetricCollection(
+        {
+            "miou": MulticlassJaccardIndex(**options),
+            "dice": MulticlassF1Score(**options),
+        }
+    )
+
+
+def predict_classes(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """The most likely class of each pixel, (H, W) of the given size, from logits (C, h, w)."""
+    enlarged = F.interpolate(logits[None], size, mode="bilinear")
+    return enlarged[0].argmax(dim=0)
+
+
+def mean_confidence(logits: Tensor) -> float:
+    """The mean over pixels of the highest probability, of logits (C, h, w)."""
+    probabilities = logits.softmax(dim=0)
+    return probabilities.amax(dim=0).mean().item()
