@@ -1,41 +1,70 @@
-"""Images with boxes: scenes of digits to start with, or your own in COCO's format. Yours: updates leave it alone."""
+"""Images with boxes: scenes of digits to start with, or your own in COCO's format.
+
+Yours: updates of the template leave this file alone.
+"""
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from lightning.pytorch import LightningDataModule
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from .harness import Faults, cut, note_imbalance, note_leaks
-from .harness.boxes import Sample, inspect, read_coco
+from .harness.errors import ErrorCollector
 from .harness.loaders import make_loader
-from .harness.scenes import compose_scenes, list_images, read_image
+from .harness.ranges import Range
+from .harness.splits import cut_splits, note_imbalance, note_leaks
+from .readers.augmentation import random_affine, random_flip
+from .readers.coco import CocoFolder, Sample, check_aspect_ratio, read_coco_folder
+from .readers.images import ImageInfo, check_images, list_predict_images, read_image
+from .readers.scenes import compose_scenes
+
+MIN_BOX_SIDE = 2  # pixels; augmentation removes boxes of which less is left
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """All samples, read and checked.
+
+    Args:
+        splits: the samples of `train`, `val` and `test`.
+        class_names: by label.
+        predict: the samples of `predict_path`, if there is one.
+    """
+
+    splits: dict[str, list[Sample]]
+    class_names: list[str]
+    predict: list[Sample]
 
 
 class DataModule(LightningDataModule):
     """Scenes composed of scikit-learn's digits, or a folder of images with boxes in COCO's JSON.
 
     Args:
-        path: a folder with `images/` and `annotations.json`, or `{train,val,test}.json`; default: scenes of digits.
-        predict_path: an image, or a folder of images, to predict; default: the test split.
-        image_size: the longer side in pixels, after resizing; the other keeps its share.
-        batch_size: images of a step, over all devices.
-        val_fraction: share of all images that is cut from `train` where there is no `val`.
-        test_fraction: the same for `test`.
-        split_seed: of the cuts, which keep the shares of each image's rarest class.
-        folds: with more than 0, `test` is one of so many equal parts, for cross-validation.
-        fold: which one, from 0.
-        augment: strength, up to 9; at 1, shifts and zooms by 10 %, either way.
-        flip: mirror left and right half of the time, as part of the augmentation.
-        num_workers: loader processes; default: to fit data and machine.
+        path: a folder with `images/` and `annotations.json`, or `{train,val,test}.json`; by
+            default the scenes.
+        predict_path: an image, or a folder of images, for `predict`; by default the test split.
+        image_size: longer side of an image in pixels, after resizing that keeps the proportions.
+        batch_size: images per batch, summed over all devices.
+        val_fraction: share of all images held out for validation if the data has no `val` split.
+        test_fraction: share of all images held out for testing if the data has no `test` split.
+        split_seed: seed of the random split, which keeps the proportions of the classes; the
+            class of an image is the rarest in it.
+        folds: number of cross-validation folds; 0 disables.
+        fold: index of the fold that is the test split, from 0.
+        augment: strength of augmentation; 0 disables, 1 shifts and scales by up to 10 %.
+        flip: mirror training images left to right with probability 0.5.
+        num_workers: loader processes; by default chosen for the data and the machine.
 
     Raises:
-        UserError: with all that is wrong with the images and boxes, when a fact is read or data are prepared.
+        UserError: for everything that is wrong with the images and boxes, when `class_names` is
+            read or the data is set up.
     """
 
     hparams: Any
@@ -44,60 +73,93 @@ class DataModule(LightningDataModule):
         self,
         path: str | None = None,
         predict_path: str | None = None,
-        image_size: int = 64,
-        batch_size: int = 8,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        split_seed: int = 0,
-        folds: int = 0,
-        fold: int = 0,
-        augment: float = 1.0,
+        image_size: Annotated[int, Range(min=1)] = 64,
+        batch_size: Annotated[int, Range(min=1)] = 8,
+        val_fraction: Annotated[float, Range(min=0)] = 0.1,
+        test_fraction: Annotated[float, Range(min=0)] = 0.2,
+        split_seed: Annotated[int, Range(min=0)] = 0,
+        folds: Annotated[int, Range(min=0)] = 0,
+        fold: Annotated[int, Range(min=0)] = 0,
+        augment: Annotated[float, Range(min=0)] = 1.0,
         flip: bool = False,
-        num_workers: int | None = None,
+        num_workers: Annotated[int | None, Range(min=0)] = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
 
-    @cached_property
-    def splits(self) -> dict[str, list[Any]]:
-        """The samples of each split, when nothing is wrong with any of them."""
-        hp, faults = self.hparams, Faults()
-        splits, self.names = read_coco(Path(hp.path), faults) if hp.path else read_scenes()
-        files = list_images(Path(hp.predict_path)) if hp.predict_path else []
-        faults += [f"data.predict_path={hp.predict_path}: no image is there"] * bool(hp.predict_path and not files)
-        self.new = [Sample(str(file), [], [], "data.predict_path") for file in files]
-        contents = inspect([*self.new, *(sample for part in splits.values() for sample in part if hp.path)], faults)
-        train = splits["train"]
-        counts = Counter(label for sample in train for label in sample.labels)
-        usual = max(counts, key=counts.__getitem__, default=0)  # stands for the class of an image without boxes
-        with faults:
-            rarest = [min(sample.labels, key=counts.__getitem__, default=usual) for sample in train]
-            parts = cut(rarest, splits, hp) if train else {}
-            splits |= {name: [train[i] for i in part] for name, part in parts.items()}
-        boxes = [self.names[label] for sample in splits["train"] for label in sample.labels]
-        lack = [name for name in self.names if train and name not in set(boxes)]
-        faults += [f"{hp.path}: train has no box of category {name!r}; add some, or take it out" for name in lack]
-        note_imbalance(boxes)
-        if hp.path:
-            note_leaks({n: {s.image: contents.get(s.image, s.image) for s in part} for n, part in splits.items()})
-        faults.refuse()
-        return splits
+    # Facts: they fill in the Model's parameters of the same names.
 
-    # Facts: what the data know, for the model to keep.
-
-    @cached_property
+    @property
     def class_names(self) -> list[str]:
-        return self.names if self.splits else []
+        return self.loaded.class_names
 
     @property
     def image_size(self) -> int:
         return self.hparams.image_size
 
+    @cached_property
+    def loaded(self) -> LoadedData:
+        """All data, read once.
+
+        Raises:
+            UserError: with a line for everything that is wrong.
+        """
+        errors = ErrorCollector()
+        if self.hparams.path:
+            folder = read_coco_folder(Path(self.hparams.path), errors)
+        else:
+            folder = load_scenes()
+        predict_images = list_predict_images(self.hparams.predict_path, errors)
+        for path, image in check_images(predict_images, errors).items():
+            with errors:
+                check_aspect_ratio(path, image)
+
+        splits = dict(folder.splits)
+        samples = splits["train"]
+        with errors:
+            parts = cut_splits(rarest_classes(samples), splits, self.hparams)
+            for split, indices in parts.items():
+                splits[split] = [samples[index] for index in indices]
+
+        classes_of_boxes = list_classes(splits["train"], folder.class_names)
+        check_classes(classes_of_boxes, folder.class_names, errors)
+        note_imbalance(classes_of_boxes)
+        if self.hparams.path:
+            note_leaks(contents_by_name(splits, folder.images))
+        errors.raise_if_any()
+        return LoadedData(
+            splits=splits,
+            class_names=folder.class_names,
+            predict=[Sample(path, boxes=[], labels=[]) for path in predict_images],
+        )
+
     def setup(self, stage: str) -> None:
-        hp = self.hparams
-        self.train = BoxedImages(self.splits["train"], hp, augment=hp.augment)
-        self.val, self.test = (BoxedImages(self.splits[name], hp) for name in ("val", "test"))
-        self.predict = BoxedImages(self.new or self.splits["test"], hp, keep=True)
+        loaded = self.loaded
+        splits = loaded.splits
+        # A dataset for each split, so that only the training split is augmented.
+        image_size = self.hparams.image_size
+        self.train = BoxDataset(
+            splits["train"],
+            image_size,
+            augmentation=self.make_augmentation(),
+        )
+        self.val = BoxDataset(splits["val"], image_size)
+        self.test = BoxDataset(splits["test"], image_size)
+        self.predict = BoxDataset(
+            loaded.predict or splits["test"],
+            image_size,
+            keep_original=True,
+        )
+
+    def make_augmentation(self) -> list[v2.Transform]:
+        """Images are not rotated, since their boxes would grow."""
+        transforms: list[v2.Transform] = []
+        if self.hparams.augment > 0:
+            transforms.append(random_affine(self.hparams.augment, rotate=False))
+            transforms.append(v2.ClampBoundingBoxes())
+            transforms.append(v2.SanitizeBoundingBoxes(min_size=MIN_BOX_SIDE))
+        transforms.append(random_flip(self.hparams.flip))
+        return transforms
 
     def train_dataloader(self) -> DataLoader:
         return make_loader(self.train, self, train=True)
@@ -112,40 +174,134 @@ class DataModule(LightningDataModule):
         return make_loader(self.predict, self)
 
 
-class BoxedImages(Dataset):
-    """Batches of lists: `image` (3, H, W) with values from 0 to 1, `boxes` [x1, y1, x2, y2] in its pixels, `labels`,
-    `name`, a path or a number, and `picture`, the original, where it is kept.
+class BoxDataset(Dataset):
+    """Images and boxes, read in whole batches, since images differ in size.
 
-    Boxes are numbers, since Lightning would make tensors as coarse as the model, in bfloat16 4 pixels of 640.
+    A batch is a dict of lists with an entry for each image:
+    - `image`: float (3, H, W), values from 0 to 1;
+    - `boxes`: a list of [x1, y1, x2, y2] in pixels of `image`;
+    - `labels`: a list of class indices from 0, as many as boxes;
+    - `name`: the path of the image, or its number if it is in memory;
+    - `original`: the PIL image before resizing, if `keep_original` is set.
+
+    Boxes are numbers, since Lightning converts tensors to the precision of the model, and
+    bfloat16 rounds 640 pixels to multiples of 4.
     """
 
-    def __init__(self, samples: list[Any], hp: Any, augment: float = 0, keep: bool = False) -> None:
-        self.samples, self.keep, a = samples, keep, min(9, augment) / 10
-        self.in_memory = not isinstance(samples[0].image, str)
-        vary = [v2.RandomAffine([0, 0], (a, a), (1 - a, 1 + a), interpolation=2), v2.ClampBoundingBoxes()]
-        vary += [v2.RandomHorizontalFlip(hp.flip / 2), v2.SanitizeBoundingBoxes(min_size=2)]
-        pixels = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.ToPureTensor()]
-        self.transform = v2.Compose([v2.Resize(None, max_size=hp.image_size), *vary * (augment > 0), *pixels])
+    def __init__(
+        self,
+        samples: list[Sample],
+        image_size: int,
+        augmentation: list[v2.Transform] | None = None,
+        keep_original: bool = False,
+    ) -> None:
+        self.samples = samples
+        self.keep_original = keep_original
+        self.in_memory = isinstance(samples[0].image, Image.Image)
+        self.transform = v2.Compose(
+            [
+                v2.Resize(None, max_size=image_size),
+                *(augmentation or []),
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.ToPureTensor(),
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitems__(self, indices: list[int]) -> dict[str, list]:
-        rows = [self.read(index) for index in indices]
-        return {key: [row[key] for row in rows] for key in rows[0]}
+        batch: dict[str, list] = {}
+        for index in indices:
+            for key, value in self.read_item(index).items():
+                batch.setdefault(key, []).append(value)
+        return batch
 
-    def read(self, index: int) -> dict:
+    def read_item(self, index: int) -> dict[str, Any]:
+        """One image of a batch."""
         sample = self.samples[index]
-        picture = sample.image if self.in_memory else read_image(sample.image)
-        boxes = torch.tensor(sample.boxes, dtype=torch.float32).reshape(-1, 4)
-        options: Any = {"format": "XYXY", "canvas_size": picture.size[::-1]}
-        inside = {"boxes": tv_tensors.BoundingBoxes(boxes, **options)}
-        image, inside = self.transform(picture, inside | {"labels": torch.tensor(sample.labels, dtype=torch.long)})
-        row = {"image": image, "name": index if self.in_memory else sample.image}
-        row |= {name: values.tolist() for name, values in inside.items()}
-        return row | ({"picture": picture} if self.keep else {})
+        name: int | str = index
+        original = sample.image
+        if isinstance(original, Path):
+            name = str(original)
+            original = read_image(original)
+        coordinates = torch.tensor(sample.boxes, dtype=torch.float32).reshape(-1, 4)
+        box_format: Any = {"format": "XYXY", "canvas_size": (original.height, original.width)}
+        objects = {
+            "boxes": tv_tensors.BoundingBoxes(coordinates, **box_format),
+            "labels": torch.tensor(sample.labels, dtype=torch.long),
+        }
+        image, objects = self.transform(original, objects)
+        item = {
+            "image": image,
+            "boxes": objects["boxes"].tolist(),
+            "labels": objects["labels"].tolist(),
+            "name": name,
+        }
+        if self.keep_original:
+            item["original"] = original
+        return item
 
 
-def read_scenes() -> tuple[dict[str, list[Any]], list[str]]:
-    """600 scenes, of which no two share the scan of a digit, so that any cut is fair."""
-    return {"train": [scene for part in compose_scenes().values() for scene in part]}, [str(i) for i in range(10)]
+def load_scenes() -> CocoFolder:
+    """600 scenes; no two share the scan of a digit, so every random split is fair."""
+    samples = []
+    for scene in compose_scenes():
+        samples.append(Sample(scene.image, scene.boxes, scene.labels))
+    return CocoFolder(
+        splits={"train": samples},
+        class_names=[str(digit) for digit in range(10)],
+        images={},
+    )
+
+
+def rarest_classes(samples: list[Sample]) -> list[int]:
+    """For each image, the label in it that is rarest overall; without boxes, the most frequent."""
+    box_counts: Counter[int] = Counter()
+    for sample in samples:
+        box_counts.update(sample.labels)
+    most_frequent = max(box_counts, key=box_counts.__getitem__, default=0)
+    rarest = []
+    for sample in samples:
+        label = min(sample.labels, key=box_counts.__getitem__, default=most_frequent)
+        rarest.append(label)
+    return rarest
+
+
+def list_classes(samples: list[Sample], class_names: list[str]) -> list[str]:
+    """The name of each box's class, image after image."""
+    names = []
+    for sample in samples:
+        for label in sample.labels:
+            names.append(class_names[label])
+    return names
+
+
+def check_classes(
+    classes_of_boxes: list[str],
+    class_names: list[str],
+    errors: ErrorCollector,
+) -> None:
+    """Report categories without a box in the training split."""
+    occurring = set(classes_of_boxes)
+    for name in class_names:
+        if name not in occurring:
+            errors.append(
+                f"data.path: train has no box of category {name!r}; add some or remove the category"
+            )
+
+
+def contents_by_name(
+    splits: dict[str, list[Sample]],
+    images: dict[Path, ImageInfo],
+) -> dict[str, dict[str, str]]:
+    """A hash of each image file that was read, by its path, for each split."""
+    contents = {}
+    for split, samples in splits.items():
+        contents[split] = {}
+        for sample in samples:
+            path = sample.image
+            if isinstance(path, Path) and path in images:
+                contents[split][str(path)] = images[path].content
+    return contents

@@ -1,45 +1,76 @@
-"""Torchvision's detectors, and its FCOS on any timm backbone. Yours: updates of the template leave it alone."""
+"""Torchvision's detectors, and its FCOS on any timm backbone.
+
+Yours: updates of the template leave this file alone.
+"""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import timm
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from PIL import Image
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision import models
 from torchvision.models import detection
-from torchvision.ops import FeaturePyramidNetwork
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops import FeaturePyramidNetwork, remove_small_boxes
 
-from .harness import UserError
-from .harness.boxes import draw, drop_empty, widen
+from .figures.boxes import Detection, draw_detections
+from .harness.errors import UserError
 from .harness.optim import adamw_warmup_cosine
+from .harness.ranges import Range
 
-NAMES = [name for name in models.list_models(module=detection) if not name.startswith(("mask", "keypoint"))]
-# These choose between losses and boxes by being in training or not; norms and dropout are none of them.
-CHOOSERS = (detection.FCOS, detection.RetinaNet, detection.FasterRCNN, detection.ssd.SSD)
-CHOOSERS += (detection.rpn.RegionProposalNetwork, detection.roi_heads.RoIHeads)
+# Of torchvision's detectors, those that predict boxes alone.
+TORCHVISION_DETECTORS = [
+    name
+    for name in models.list_models(module=detection)
+    if not name.startswith(("mask", "keypoint"))
+]
+# Parts of a detector that return losses in training mode and boxes in evaluation mode.
+MODE_DEPENDENT_PARTS = (
+    detection.FCOS,
+    detection.RetinaNet,
+    detection.FasterRCNN,
+    detection.ssd.SSD,
+    detection.rpn.RegionProposalNetwork,
+    detection.roi_heads.RoIHeads,
+)
+MAX_DETECTIONS = 100  # per image: COCO's metric counts no more
+MIN_SIZE_FOR_STRIDE_32 = 128  # pixels: a smaller image would have fewer than 4 cells a side
+MIN_SCORE = 0.05  # of a detection of FCOS; `score_threshold` applies to `predict` alone
+MIN_BOX_SIDE = 1e-3  # pixels
 
 
 class Model(LightningModule):
-    """The sum of a detector's losses, such as FCOS' (arXiv 2006.09214): classes, boxes and centerness.
+    """Trains on the sum of a detector's losses, such as those of FCOS (arXiv 2006.09214).
+
+    All steps take a batch of lists with an entry for each image: `image`, float (3, H, W) with
+    values from 0 to 1; `boxes`, a list of [x1, y1, x2, y2] in pixels of `image`; `labels`, a list
+    of class indices from 0; `name`, a path or a number.
 
     Args:
-        class_names: filled in from the data, as is the next.
-        image_size: the longer side in pixels.
+        class_names: filled in from the data (as is image_size).
+        image_size: longer side of an image in pixels.
         detector: `fcos`, a small one on `backbone`, or a name from
             `torchvision.models.list_models(module=torchvision.models.detection)`.
-        backbone: of `fcos`: a name from `timm.list_models()` that has feature maps.
+        backbone: for `fcos`: a name from `timm.list_models()` that has feature maps.
         width: channels of the feature pyramid and the head of `fcos`, a multiple of 32.
-        pretrained: start from COCO's weights of a detector of torchvision's, with fresh classes; they are
-            fetched when training starts, and the backbone's norms keep their statistics.
-        score_threshold: the least confidence of the boxes that `predict` shows.
+        pretrained: start from the COCO weights of a torchvision detector, with a new head where
+            the number of classes differs. They are downloaded when training starts, and the
+            batch norms of the backbone keep their statistics.
+        score_threshold: lowest confidence of the boxes that `predict` shows.
         lr: peak learning rate, after the warm-up.
-        weight_decay: AdamW's, on matrices and kernels alone.
-        warmup_steps: optimizer steps to the peak, at most a tenth of the run.
-        compile: run the backbone through `torch.compile`; what follows depends on the number of boxes.
+        weight_decay: AdamW's weight decay, applied to matrices and kernels only.
+        warmup_steps: optimizer steps until the peak, at most a tenth of the run.
+        compile: compile the backbone with `torch.compile`; shapes in the rest of the network
+            depend on the number of boxes.
+
+    Raises:
+        UserError: if the detector or the backbone does not exist.
     """
 
     hparams: Any
@@ -50,51 +81,75 @@ class Model(LightningModule):
         image_size: int,
         detector: str = "fcos",
         backbone: str = "resnet10t",
-        width: int = 64,
+        width: Annotated[int, Range(min=1)] = 64,
         pretrained: bool = False,
         score_threshold: float = 0.5,
-        lr: float = 2e-3,
-        weight_decay: float = 0.05,
-        warmup_steps: int = 100,
+        lr: Annotated[float, Range(min=0)] = 2e-3,
+        weight_decay: Annotated[float, Range(min=0)] = 0.05,
+        warmup_steps: Annotated[int, Range(min=0)] = 100,
         compile: bool = False,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.net = adapt(build(self.hparams), self.hparams)
-        self.val_map, self.test_map = MeanAveragePrecision(), MeanAveragePrecision()
+        self.net = build_detector(self.hparams)
+        if pretrained:
+            timm.layers.freeze_batch_norm_2d(self.net.backbone)
+        set_image_size(self.net, image_size)
+        limit_detections(self.net)
+        keep_single_precision(self.net)
+        self.val_map = MeanAveragePrecision()
+        self.test_map = MeanAveragePrecision()
 
     def setup(self, stage: str) -> None:
-        name, own = self.hparams.detector, self.net.state_dict()
-        if stage == "fit" and self.hparams.pretrained and not self.trainer.ckpt_path:
-            try:
-                there = models.get_model_weights(name)["DEFAULT"].get_state_dict(progress=False)
-            except Exception as error:  # offline, or none are published, as for `fcos`
-                raise UserError(f"model.pretrained=true, but {name}: {error}".splitlines()[0]) from error
-            fit = {name: weight for name, weight in there.items() if getattr(own.get(name), "shape", 0) == weight.shape}
-            self.net.load_state_dict(fit, strict=False)
+        starts_anew = stage == "fit" and not self.trainer.ckpt_path
+        if self.hparams.pretrained and starts_anew:
+            load_coco_weights(self.net, self.hparams.detector)
 
     def configure_model(self) -> None:
         if self.hparams.compile:
-            self.net.backbone.compile()  # in place: the checkpoint's keys stay those of the plain network
+            # In place, so that the keys in checkpoints stay those of the plain network.
+            self.net.backbone.compile()
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return adamw_warmup_cosine(self, self.hparams.lr, self.hparams.weight_decay, self.hparams.warmup_steps)
+        return adamw_warmup_cosine(
+            self,
+            lr=self.hparams.lr,
+            weight_decay=self.hparams.weight_decay,
+            warmup_steps=self.hparams.warmup_steps,
+        )
 
     def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
-        """For each RGB image (3, H, W) with values from 0 to 1 its `boxes` (N, 4), x1, y1, x2, y2 in pixels,
-        `scores` (N,) and `labels` (N,), from 1; in training, losses by name, for the targets' `boxes` and `labels`."""
-        return drop_empty(self.net(images, targets))
+        """Detect objects, or compute losses if the detector is in training mode.
+
+        Args:
+            images: RGB, float (3, H, W) with values from 0 to 1.
+            targets: for losses, the `boxes` and `labels` of each image, as in the result.
+
+        Returns:
+            For each image a dict with `boxes` (N, 4), x1, y1, x2, y2 in pixels, `scores` (N,) and
+            `labels` (N,), from 1, the highest score first. In training mode, losses by name.
+        """
+        output = self.net(images, targets)
+        if isinstance(output, dict):
+            return output
+        return drop_empty(output)
 
     def training_step(self, batch: dict, batch_idx: int) -> Tensor:
-        return self.loss(batch, self.targets(batch), "train")
+        """The loss on a batch, described in the class docstring."""
+        targets = self.make_targets(batch)
+        losses = self.compute_losses(batch, targets)
+        return self.log_losses(losses, "train", batch_size=len(targets))
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
-        targets = self.targets(batch)
-        self.loss(batch, targets, "val")
+        """Update loss and mAP with a batch, described in the class docstring."""
+        targets = self.make_targets(batch)
+        losses = self.compute_losses(batch, targets)
+        self.log_losses(losses, "val", batch_size=len(targets))
         self.val_map.update(self(batch["image"]), targets)
 
     def test_step(self, batch: dict, batch_idx: int) -> None:
-        self.test_map.update(self(batch["image"]), self.targets(batch))
+        """Update mAP with a batch, described in the class docstring."""
+        self.test_map.update(self(batch["image"]), self.make_targets(batch))
 
     def on_validation_epoch_end(self) -> None:
         self.log_map(self.val_map, "val")
@@ -102,43 +157,94 @@ class Model(LightningModule):
     def on_test_epoch_end(self) -> None:
         self.log_map(self.test_map, "test")
 
-    def log_map(self, metric: MeanAveragePrecision, split: str) -> None:
-        found = metric.compute()
-        self.log_dict({f"{split}/{name}": found[name] for name in ("map", "map_50")}, prog_bar=True, sync_dist=True)
-        metric.reset()
+    def predict_step(self, batch: dict, batch_idx: int) -> dict[str, list]:
+        """Columns for `predictions.csv`, with a row for each image.
 
-    def targets(self, batch: dict) -> list[dict[str, Tensor]]:
-        """Boxes and labels, from 1, as torchvision takes them; in single precision at least, like what meets them."""
-        wide = {"dtype": torch.promote_types(batch["image"][0].dtype, torch.float32), "device": self.device}
-        pairs = zip(batch["boxes"], [torch.tensor(labels, device=self.device).long() for labels in batch["labels"]])
-        return [{"boxes": torch.tensor(boxes, **wide).reshape(-1, 4), "labels": labels + 1} for boxes, labels in pairs]
+        Besides the keys in the class docstring, the batch has `original`, the image before
+        resizing. Boxes are in pixels of the original.
+        """
+        columns: dict[str, list] = {
+            "input": batch["name"],
+            "prediction": [],
+            "boxes": [],
+            "detections": [],
+        }
+        found_in_batch = self(batch["image"])
+        for image, original, found in zip(batch["image"], batch["original"], found_in_batch):
+            detections = self.list_detections(found, image, original)
+            drawing = draw_detections(original, detections, self.hparams.class_names)
+            columns["prediction"].append(drawing)
+            columns["boxes"].append(len(detections))
+            columns["detections"].append(json.dumps(detections, ensure_ascii=False))
+        return columns
 
-    def loss(self, batch: dict, targets: list[dict[str, Tensor]], split: str) -> Tensor:
-        choosers = [part for part in self.net.modules() if isinstance(part, CHOOSERS)]
-        for part in choosers:
+    def make_targets(self, batch: dict) -> list[dict[str, Tensor]]:
+        """The boxes and labels of a batch as torchvision takes them: labels count from 1.
+
+        Boxes have single precision at least, like the anchors that they are compared with.
+        """
+        dtype = torch.promote_types(batch["image"][0].dtype, torch.float32)
+        targets = []
+        for boxes, labels in zip(batch["boxes"], batch["labels"]):
+            box_tensor = torch.tensor(boxes, dtype=dtype, device=self.device)
+            label_tensor = torch.tensor(labels, dtype=torch.long, device=self.device)
+            targets.append({"boxes": box_tensor.reshape(-1, 4), "labels": label_tensor + 1})
+        return targets
+
+    def compute_losses(self, batch: dict, targets: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """The losses by name, in validation too, where norms and dropout stay in evaluation."""
+        parts = [part for part in self.net.modules() if isinstance(part, MODE_DEPENDENT_PARTS)]
+        for part in parts:
             part.training = True
         losses = self(batch["image"], targets)
-        for part in choosers:
+        for part in parts:
             part.training = self.training
-        loss = torch.stack([*losses.values()]).sum()
-        options = {"sync_dist": split != "train", "batch_size": len(targets)}
-        self.log(f"{split}/loss", loss, prog_bar=True, **options)
-        self.log_dict({f"{split}/{name}": value for name, value in losses.items()}, **options)
-        return loss
+        return losses
 
-    def predict_step(self, batch: dict, batch_idx: int) -> dict:
-        columns: dict[str, list] = {"input": batch["name"], "prediction": [], "boxes": [], "detections": []}
-        for pixels, picture, found in zip(batch["image"], batch["picture"], self(batch["image"])):
-            scale = torch.tensor([picture.width / pixels.shape[2], picture.height / pixels.shape[1]] * 2)
-            keep = found["scores"] >= self.hparams.score_threshold
-            boxes = (found["boxes"][keep].double().cpu() * scale).round(decimals=1).tolist()
-            scores = found["scores"][keep].double().round(decimals=3).tolist()
-            names = [self.hparams.class_names[label - 1] for label in found["labels"][keep].tolist()]
-            rows = [{"label": n, "confidence": s, "box": box} for n, s, box in zip(names, scores, boxes)]
-            columns["prediction"].append(draw(picture, rows, self.hparams.class_names))
-            columns["boxes"].append(len(rows))
-            columns["detections"].append(json.dumps(rows, ensure_ascii=False))
-        return columns
+    def log_losses(self, losses: dict[str, Tensor], split: str, batch_size: int) -> Tensor:
+        """Log the losses and return their sum."""
+        total = torch.stack([*losses.values()]).sum()
+        sync_dist = split != "train"
+        self.log(
+            f"{split}/loss",
+            total,
+            prog_bar=True,
+            sync_dist=sync_dist,
+            batch_size=batch_size,
+        )
+        named_losses = {f"{split}/{name}": loss for name, loss in losses.items()}
+        self.log_dict(named_losses, sync_dist=sync_dist, batch_size=batch_size)
+        return total
+
+    def log_map(self, metric: MeanAveragePrecision, split: str) -> None:
+        values = metric.compute()
+        metric.reset()
+        self.log(f"{split}/map", values["map"], prog_bar=True, sync_dist=True)
+        self.log(f"{split}/map_50", values["map_50"], prog_bar=True, sync_dist=True)
+
+    def list_detections(
+        self, found: dict[str, Tensor], image: Tensor, original: Image.Image
+    ) -> list[Detection]:
+        """The detections with enough confidence, in pixels of the original."""
+        height, width = image.shape[1:]
+        x_scale = original.width / width
+        y_scale = original.height / height
+        scale = torch.tensor([x_scale, y_scale, x_scale, y_scale])
+        is_confident = found["scores"] >= self.hparams.score_threshold
+        labels = found["labels"][is_confident]
+        scores = found["scores"][is_confident].double().round(decimals=3)
+        boxes = found["boxes"][is_confident].double().cpu()
+        scaled_boxes = (boxes * scale).round(decimals=1)
+        detections: list[Detection] = []
+        for label, score, box in zip(labels.tolist(), scores.tolist(), scaled_boxes.tolist()):
+            detections.append(
+                {
+                    "label": self.hparams.class_names[label - 1],
+                    "confidence": score,
+                    "box": box,
+                }
+            )
+        return detections
 
 
 class Pyramid(nn.Module):
@@ -146,52 +252,161 @@ class Pyramid(nn.Module):
 
     def __init__(self, body: Any, width: int) -> None:
         super().__init__()
-        self.body, self.out_channels, self.strides = body, width, body.feature_info.reduction()
+        self.body = body
+        self.out_channels = width
+        self.strides = body.feature_info.reduction()
         self.fpn = FeaturePyramidNetwork(body.feature_info.channels(), width)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        return self.fpn({str(level): features for level, features in enumerate(self.body(images))})
+        """Maps (B, width, H / stride, W / stride) by level, of normalized images (B, 3, H, W)."""
+        levels = self.body(images)
+        maps = {str(index): level for index, level in enumerate(levels)}
+        return self.fpn(maps)
 
 
-def build(hp: Any) -> Any:
-    """The detector, with as many classes as the data and torchvision's background, 0."""
-    classes = len(hp.class_names) + 1
-    if hp.detector in NAMES:
-        return models.get_model(hp.detector, weights=None, weights_backbone=None, num_classes=classes)
-    if hp.detector != "fcos":
-        raise UserError(f"model.detector={hp.detector}: take fcos, or one of {', '.join(NAMES)}")
-    try:
-        levels = (-4, -3, -2, -1) if hp.image_size >= 128 else (-4, -3, -2)  # every 4th to 32nd, or 16th, pixel
-        body = timm.create_model(hp.backbone, features_only=True, out_indices=levels)
-        pyramid, head = Pyramid(body, hp.width), detection.fcos.FCOSHead(hp.width, 1, classes, num_convs=2)
-    except Exception as error:  # timm has none of this name, or without such feature maps; 32 groups of channels
-        raise UserError(f"model.backbone={hp.backbone}, model.width={hp.width}: {error}".splitlines()[0]) from error
-    # Distances end in a ReLU: from 0, where they would begin, half of them find no way up, and a side may be lost.
-    head.state_dict()["regression_head.bbox_reg.bias"].fill_(1)
-    sizes = tuple((stride,) for stride in pyramid.strides)
-    anchors = detection.anchor_utils.AnchorGenerator(sizes, ((1.0,),) * len(sizes))
-    pixels: Any = timm.data.resolve_model_data_config(body)
-    options: Any = {"image_mean": pixels["mean"], "image_std": pixels["std"], "score_thresh": 0.05}
-    return detection.FCOS(pyramid, classes, anchor_generator=anchors, head=head, **options)
+def build_detector(hparams: Any) -> Any:
+    """The detector with fresh weights; class 0 is torchvision's background.
 
-
-def adapt(net: Any, hp: Any) -> Any:
-    """Sizes, norms, and single precision at least for what a head gives and for what follows.
-
-    In bfloat16, 256 is the last whole pixel, and torchvision lacks `nms` and `roi_align`.
+    Raises:
+        UserError: if the detector or the backbone does not exist.
     """
-    if hp.pretrained:
-        timm.layers.freeze_batch_norm_2d(net.backbone)
-    net.transform.min_size, net.transform.max_size = (hp.image_size,), hp.image_size  # but for SSD's, which are fixed
-    if hasattr(net, "rpn"):  # of two stages
-        heads, last = [net.rpn.head, net.roi_heads.box_predictor], net.roi_heads
-        wide = [net.rpn.anchor_generator, last.box_roi_pool]
-        last.box_head.register_forward_pre_hook(lambda part, args: args[0].to(next(part.parameters()).dtype))
+    num_classes = len(hparams.class_names) + 1
+    if hparams.detector == "fcos":
+        return build_fcos(hparams, num_classes)
+    if hparams.detector not in TORCHVISION_DETECTORS:
+        names = ", ".join(["fcos", *TORCHVISION_DETECTORS])
+        raise UserError(
+            f"model.detector={hparams.detector}: there is no such detector; use one of {names}"
+        )
+    return models.get_model(
+        hparams.detector,
+        weights=None,
+        weights_backbone=None,
+        num_classes=num_classes,
+    )
+
+
+def build_fcos(hparams: Any, num_classes: int) -> Any:
+    """Torchvision's FCOS with a head of two convolutions, on a timm backbone.
+
+    Raises:
+        UserError: if timm has no such backbone, it has no feature maps, or the width does not suit.
+    """
+    feature_levels = [-4, -3, -2, -1]  # strides 4, 8, 16, 32
+    if hparams.image_size < MIN_SIZE_FOR_STRIDE_32:
+        feature_levels = [-4, -3, -2]
+    try:
+        body = timm.create_model(
+            hparams.backbone,
+            features_only=True,
+            out_indices=feature_levels,
+        )
+        pyramid = Pyramid(body, hparams.width)
+        head: Any = detection.fcos.FCOSHead(hparams.width, 1, num_classes, num_convs=2)
+    except Exception as error:  # timm and torch raise many kinds
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"model.backbone={hparams.backbone}, model.width={hparams.width}: cannot build FCOS"
+            f" ({reason}); use a backbone of timm.list_models() and a multiple of 32"
+        ) from error
+    # The distances to a box's sides end in a ReLU: started at 0, half would get no gradient.
+    nn.init.constant_(head.regression_head.bbox_reg.bias, 1)
+    anchor_sizes = tuple((stride,) for stride in pyramid.strides)
+    aspect_ratios = tuple((1.0,) for _ in pyramid.strides)
+    statistics: Any = timm.data.resolve_model_data_config(body)
+    return detection.FCOS(
+        pyramid,
+        num_classes,
+        anchor_generator=AnchorGenerator(anchor_sizes, aspect_ratios),
+        head=head,
+        image_mean=statistics["mean"],
+        image_std=statistics["std"],
+        score_thresh=MIN_SCORE,
+    )
+
+
+def set_image_size(net: Any, image_size: int) -> None:
+    """Make the detector keep the size that images have; SSD scales them to a fixed one."""
+    net.transform.min_size = (image_size,)
+    net.transform.max_size = image_size
+
+
+def load_coco_weights(net: nn.Module, name: str) -> None:
+    """Load torchvision's COCO weights, except those whose shape depends on the classes.
+
+    Raises:
+        UserError: if no weights are published, as for `fcos`, or they cannot be downloaded.
+    """
+    try:
+        weights = models.get_model_weights(name)["DEFAULT"]
+        published = weights.get_state_dict(progress=False)
+    except Exception as error:  # torchvision and urllib raise many kinds
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"model.pretrained=true: cannot load weights of {name} ({reason});"
+            " choose a detector of torchvision, connect to the network, or set it to false"
+        ) from error
+    own = net.state_dict()
+    fitting = {}
+    for key, weight in published.items():
+        if key in own and own[key].shape == weight.shape:
+            fitting[key] = weight
+    net.load_state_dict(fitting, strict=False)
+
+
+def limit_detections(net: Any) -> None:
+    last_stage = net.roi_heads if is_two_stage(net) else net
+    last_stage.detections_per_img = MAX_DETECTIONS
+
+
+def keep_single_precision(net: Any) -> None:
+    """Compute boxes in single precision at least, whatever the precision of the network.
+
+    In bfloat16, whole numbers are exact up to 256 only, and torchvision lacks `nms` and
+    `roi_align`.
+    """
+    if is_two_stage(net):
+        net.rpn.anchor_generator.register_forward_pre_hook(widen_inputs)
+        net.rpn.head.register_forward_hook(widen_outputs)
+        net.roi_heads.box_roi_pool.register_forward_pre_hook(widen_inputs)
+        net.roi_heads.box_head.register_forward_pre_hook(cast_input_like_weights)
+        net.roi_heads.box_predictor.register_forward_hook(widen_outputs)
     else:
-        heads, last, wide = [net.head], net, [net.anchor_generator]
-    last.detections_per_img = 100  # all that COCO's metric counts
-    for part in heads:
-        part.register_forward_hook(lambda part, args, outputs: widen(outputs))
-    for part in wide:
-        part.register_forward_pre_hook(lambda part, args: widen(args))
-    return net
+        net.anchor_generator.register_forward_pre_hook(widen_inputs)
+        net.head.register_forward_hook(widen_outputs)
+
+
+def is_two_stage(net: nn.Module) -> bool:
+    """Whether a first stage proposes regions and a second one classifies them."""
+    return hasattr(net, "rpn")
+
+
+def widen_outputs(module: nn.Module, inputs: tuple, outputs: Any) -> Any:
+    return widen(outputs)
+
+
+def widen_inputs(module: nn.Module, inputs: tuple) -> Any:
+    return widen(inputs)
+
+
+def cast_input_like_weights(module: nn.Module, inputs: tuple) -> Tensor:
+    weight = next(module.parameters())
+    return inputs[0].to(weight.dtype)
+
+
+def widen(values: Any) -> Any:
+    """The same nested lists, tuples and dicts with all tensors in single precision at least."""
+    return tree_map_only(Tensor, widen_tensor, values)
+
+
+def widen_tensor(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def drop_empty(found_in_batch: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+    """Remove boxes without area: those found in a batch's padding are clipped to the image."""
+    kept = []
+    for found in found_in_batch:
+        rows = remove_small_boxes(found["boxes"], MIN_BOX_SIDE)
+        kept.append({key: values[rows] for key, values in found.items()})
+    return kept
