@@ -88,7 +88,7 @@ def test_readme_states_scores_of_the_scoreboard(task: str) -> None:
 def test_scores(task: str, tmp_path: Path) -> None:
     """Training keeps to the bounds that the task states.
 
-    The bounds leave room for the rounding of another processor, which acts like another seed. A task
+    The bounds leave room for another processor's rounding, which acts like another seed. A task
     whose training takes minutes is trained for fewer epochs here, with bounds of its own.
     """
     settings = task_settings(task)
