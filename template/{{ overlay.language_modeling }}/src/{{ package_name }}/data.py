@@ -26,7 +26,7 @@ from .readers.documents import (
     read_splits,
 )
 from .readers.pretrained import Pretrained
-from .readers.text import list_files, read_prompts
+from .readers.text import Text, list_files, read_prompts
 from .readers.tokens import AnyTokenizer, make_tokenizer
 from .readers.window_stream import WindowStream
 
@@ -213,60 +213,69 @@ class DataModule(LightningDataModule):
         train = WindowStream(files, self.context, self.text_tokenizer)
         return {"train": train, **self.make_windows(held_out)}
 
-    def make_windows(self, documents: Splits) -> dict[str, "Windows"]:
+    def make_windows(self, splits: Splits) -> dict[str, "Windows"]:
+        """The windows of each split.
+
+        Raises:
+            UserError: with a line for each split whose documents make no window.
+        """
         errors = ErrorCollector()
         windows = {}
-        for split, split_documents in documents.items():
+        for split, documents in splits.items():
             with errors:
-                tokens = join_documents(split_documents, split)
-                windows[split] = Windows(
-                    split, split_documents, tokens, self.context, self.text_tokenizer
-                )
+                windows[split] = Windows(split, documents, self.context, self.text_tokenizer)
         errors.raise_if_any()
         return windows
 
     @cached_property
     def prompts(self) -> "Prompts":
-        """Those of `predict_path`, or the first halves of test windows."""
+        """Those of `predict_path`, or the beginnings of test windows."""
         if self.hparams.predict_path:
-            return self.read_prompts(Path(self.hparams.predict_path))
-        windows = self.windows["test"]
-        prompts = []
-        for i in range(min(PROMPTS_FROM_TEST, len(windows))):
-            window = windows[i]
-            beginning = window["tokens"][: len(window["tokens"]) // 2]
-            text = self.text_tokenizer.decode(beginning.tolist())
-            prompts.append({"input": window["input"], "prompt": text, "tokens": beginning})
-        return Prompts(prompts)
+            texts = read_prompts(Path(self.hparams.predict_path))
+            return Prompts(self.encode_prompts(texts))
+        return Prompts(self.cut_prompts())
 
-    def read_prompts(self, path: Path) -> "Prompts":
+    def encode_prompts(self, texts: list[Text]) -> list[dict]:
         errors = ErrorCollector()
         prompts = []
-        for place, text in read_prompts(path):
+        for place, text in texts:
             with errors:
                 tokens = self.text_tokenizer.encode(text, place)[:-1]  # without the end token
                 prompts.append({"input": place, "prompt": text, "tokens": tokens})
         errors.raise_if_any()
-        return Prompts(prompts)
+        return prompts
+
+    def cut_prompts(self) -> list[dict]:
+        """The first halves of the first test windows."""
+        windows = self.windows["test"]
+        prompts = []
+        for i in range(min(PROMPTS_FROM_TEST, len(windows))):
+            window = windows[i]
+            half = len(window["tokens"]) // 2
+            tokens = window["tokens"][:half]
+            text = self.text_tokenizer.decode(tokens.tolist())
+            prompts.append({"input": window["input"], "prompt": text, "tokens": tokens})
+        return prompts
 
 
 class Windows(Dataset):
     """The documents of a split end to end, in windows that predict each token but the first once.
 
-    Tokens at the end that do not fill a window are left out. Each item is a dict with
+    Tokens at the end that do not fill a window are left out.
+
+    Each item is a dict with
         tokens: (context + 1,) unsigned integers below the vocabulary's size;
         bytes: int, bytes of text that all tokens but the first stand for;
         input: str, the document in which the window starts, and at which of its tokens.
 
     Args:
-        split: its name, for the error message.
+        split: its name, for error messages.
         documents: of the split.
-        tokens: of the documents, end to end.
-        context: tokens that a window predicts.
-        tokenizer: of the tokens.
+        context: number of tokens that a window predicts.
+        tokenizer: of the documents.
 
     Raises:
-        UserError: if there are too few tokens for a window.
+        UserError: if there are too few tokens for a window, or they are of several types.
     """
 
     in_memory = True
@@ -275,10 +284,10 @@ class Windows(Dataset):
         self,
         split: str,
         documents: list[Document],
-        tokens: np.ndarray,
         context: int,
         tokenizer: AnyTokenizer,
     ) -> None:
+        tokens = join_documents(documents, split)
         if context >= len(tokens):
             raise UserError(
                 f"data.context={context} must be below {split}'s {len(tokens)} tokens;"
@@ -308,10 +317,12 @@ class Windows(Dataset):
 
 
 class Prompts(Dataset):
-    """Prompts of any length. A batch is a dict of lists, with one entry per prompt:
-    input: str, where the prompt is;
-    prompt: str, its text;
-    tokens: (T,) unsigned integers, its token ids.
+    """Prompts, each of its own length.
+
+    A batch is a dict of lists, with one entry for each prompt:
+        input: str, where the prompt is;
+        prompt: str, its text;
+        tokens: (T,) unsigned integers, its token ids.
     """
 
     in_memory = True

@@ -173,9 +173,8 @@ class Model(LightningModule):
 
     def on_train_end(self) -> None:
         if self.hparams.lora_rank and not self.trainer.fast_dev_run:
-            state = (
-                self.trainer.strategy.lightning_module_state_dict()
-            )  # takes every rank if sharded
+            # Every rank takes part, since the weights may be sharded.
+            state = self.trainer.strategy.lightning_module_state_dict()
             if self.trainer.is_global_zero:
                 run_folder = Path(self.trainer.default_root_dir)
                 self.net.save_adapter(run_folder / "adapter", state)

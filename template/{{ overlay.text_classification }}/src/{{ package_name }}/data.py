@@ -204,8 +204,10 @@ class Facts:
 
 
 class Texts(Dataset):
-    """Tokenized texts. A batch is a dict with
-        tokens: (B, T) int64, padded to a multiple of 8 beyond the longest text;
+    """Tokenized texts.
+
+    A batch is a dict with
+        tokens: (B, T) int64, padded with 0; T is the longest text's, rounded up to a multiple of 8;
         mask: (B, T) bool, true for tokens, false for padding;
         label: (B,) int64, from 0 to the number of classes - 1, or -1 without a label;
         input: list of str, where each text is;

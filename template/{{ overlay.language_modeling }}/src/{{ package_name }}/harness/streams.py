@@ -76,13 +76,14 @@ class AddressedStream(IterableDataset):
         self.batch_size = batch_size
         self.seed = run_seed()
         self.ranks, self.rank = world_of(trainer)
-        self.batches_per_epoch = trainer.limit_train_batches if trainer else 1
-        self.first_batch = 0
-        if not isinstance(self.batches_per_epoch, int):
+        batches_per_epoch = trainer.limit_train_batches if trainer else 1
+        if not isinstance(batches_per_epoch, int):
             raise UserError(
-                f"trainer.limit_train_batches={self.batches_per_epoch} must be a number of batches,"
+                f"trainer.limit_train_batches={batches_per_epoch} must be a number of batches,"
                 " since a stream has no end"
             )
+        self.batches_per_epoch = batches_per_epoch
+        self.first_batch = 0
 
     def __len__(self) -> int:
         return self.batches_per_epoch

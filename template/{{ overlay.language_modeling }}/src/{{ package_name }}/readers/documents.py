@@ -108,8 +108,8 @@ def read_hub_splits(name: str, tokenizer: AnyTokenizer) -> Splits:
     loaded = load_hub_splits(name)
     if not len(loaded.get("train", [])):
         raise UserError(
-            f"data.hub={name} has no rows in a split train; it has {', '.join(loaded)}:"
-            " choose another"
+            f"data.hub={name} has no rows in a split train; it has {', '.join(loaded)};"
+            " choose another dataset"
         )
     errors = ErrorCollector()
     splits: Splits = {}
