@@ -29,6 +29,7 @@ EXPERIMENT_SECTIONS = {
 }
 PROJECT_COMMANDS = "fit|validate|test|predict"
 MIN_COMMANDS = 5
+ROWS_OF_SCOREBOARD = 3
 # Exit codes of a command that only prints its configuration.
 PRINTED = ("0", "None")
 
@@ -125,6 +126,14 @@ def test_figures_of_the_default_project(render: Callable[..., Path], tmp_path: P
     assert int(figure(r"\| lines of code \| ([\d,]+) \|")) == package.code_lines
     assert int(figure(r"\| AST nodes \| ([\d,]+) \|")) == package.nodes
     assert figure(r"\| AST nodes per line \| ([\d.]+) \|") == f"{package.nodes_per_line:.1f}"
+
+
+def test_readme_shows_rows_of_the_scoreboard() -> None:
+    """README.md has three rows of docs/scoreboard.md, word for word."""
+    scoreboard = (ROOT / "docs" / "scoreboard.md").read_text().splitlines()
+    rows = [line for line in scoreboard if line.startswith("| `")]
+    shown = [line for line in README.splitlines() if line in rows]
+    assert len(shown) == ROWS_OF_SCOREBOARD
 
 
 def test_links_lead_somewhere() -> None:
