@@ -130,8 +130,16 @@ class DeferredCLI(LightningCLI):
     def instantiate_classes(self) -> None:
         """Build nothing yet: LightningCLI calls this when it is made."""
 
-    def build(self) -> None:
-        """Make `datamodule`, `model` and `trainer` from `config`."""
+    def build(self, known_facts: Mapping[str, Any] | None = None) -> None:
+        """Make `datamodule`, `model` and `trainer` from `config`.
+
+        Args:
+            known_facts: a checkpoint's hyperparameters, with which new data can be predicted without
+                the training data. The data's class gets them, if it has an attribute `known`, since
+                facts are read while the data is built.
+        """
+        if hasattr(self.datamodule_class, "known"):
+            self.datamodule_class.known = known_facts
         self.parser.callback_keys = self.callback_sections()
         super().instantiate_classes()
 

@@ -1,7 +1,6 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Loads a finished or running run for validate, test and predict."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,9 +66,8 @@ def load_evaluation(
     cli.use_hyperparameters(hyperparameters, arguments.overrides)
     cli.config.trainer.logger = False  # what training logged stays as it is
     fill_run_names(cli.config, folder, new_run_id())
-    if arguments.command == "predict" and cli.config.data.get("predict_path"):
-        offer_known_facts(data_class, hyperparameters)
-    cli.build()
+    predicts_new_data = arguments.command == "predict" and cli.config.data.get("predict_path")
+    cli.build(known_facts=hyperparameters if predicts_new_data else None)
     check_same_facts(cli, hyperparameters)
     return Evaluation(
         folder,
@@ -80,14 +78,3 @@ def load_evaluation(
         cli.config.weights_only,
         checkpoint,
     )
-
-
-def offer_known_facts(
-    data_class: type[LightningDataModule], hyperparameters: Mapping[str, Any]
-) -> None:
-    """Let new data be predicted without the training data, if the data's class has `known`.
-
-    The class gets the facts of the checkpoint, since they are read while the data is built.
-    """
-    if hasattr(data_class, "known"):
-        data_class.known = hyperparameters
