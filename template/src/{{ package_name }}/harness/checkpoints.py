@@ -37,7 +37,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             return {}
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-        checkpoint["pytorch-lightning_version"]  # noqa: B018 - other files have no such key
+        checkpoint["pytorch-lightning_version"]
         checkpoint["hyper_parameters"] = dict(checkpoint.get("hyper_parameters", {}))
     except Exception as error:  # torch raises many kinds
         raise UserError(

@@ -134,8 +134,8 @@ class DeferredCLI(LightningCLI):
         """Make `datamodule`, `model` and `trainer` from `config`.
 
         Args:
-            known_facts: a checkpoint's hyperparameters, with which new data can be predicted without
-                the training data. The data's class gets them, if it has an attribute `known`, since
+            known_facts: a checkpoint's hyperparameters, with which new data can be predicted
+                without the training data. The data's class gets them, if it has an attribute `known`, since
                 facts are read while the data is built.
         """
         if hasattr(self.datamodule_class, "known"):
