@@ -33,9 +33,15 @@ from tests.support.template import QUESTIONS, listed_choices, overlay_folder
 PACKAGE = "every_lab"
 # Names that only Copier defines.
 COPIER_NAMES = {"_copier_conf", "_copier_answers"}
+
+
+def load_yaml(text: str | bytes) -> Any:
+    return yaml.load(text, yaml.CSafeLoader)
+
+
 CHECKS: dict[str, Callable[[str], Any]] = {
-    ".yaml": lambda text: yaml.load(text, yaml.CSafeLoader),
-    ".yml": lambda text: yaml.load(text, yaml.CSafeLoader),
+    ".yaml": load_yaml,
+    ".yml": load_yaml,
     ".toml": tomllib.loads,
     ".py": ast.parse,
 }
@@ -183,7 +189,7 @@ def sample(combinations: Combinations, count: int) -> list[Row]:
 
 
 def assert_recorded(answers_file: bytes, row: Row) -> None:
-    recorded = yaml.load(answers_file, yaml.CSafeLoader)
+    recorded = load_yaml(answers_file)
     assert recorded.items() >= answers_of(row).items(), row
 
 

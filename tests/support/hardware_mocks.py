@@ -66,10 +66,11 @@ def machine(cuda: int = 0, mps: bool = False, tpu: int = 0) -> Iterator[None]:
         for name, module in stand_ins(tpu).items():
             monkeypatch.setitem(sys.modules, name, module)
         monkeypatch.setattr(callback_connector, "_load_external_callbacks", external_callbacks)
-        monkeypatch.setattr("torch.cuda.device_count", lambda: cuda)
-        monkeypatch.setattr("torch.cuda.is_available", lambda: cuda > 0)
-        monkeypatch.setattr("torch.backends.mps.is_available", lambda: mps)
-        monkeypatch.setattr("platform.processor", lambda: "arm" if mps else "x86_64")
+        processor = "arm" if mps else "x86_64"
+        monkeypatch.setattr("torch.cuda.device_count", MagicMock(return_value=cuda))
+        monkeypatch.setattr("torch.cuda.is_available", MagicMock(return_value=cuda > 0))
+        monkeypatch.setattr("torch.backends.mps.is_available", MagicMock(return_value=mps))
+        monkeypatch.setattr("platform.processor", MagicMock(return_value=processor))
         forget_hardware()
         yield
     forget_hardware()

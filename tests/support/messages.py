@@ -1,6 +1,5 @@
 """What the projects' commands say, where several tests expect it."""
 
-FINISHED = "is finished"
 STOPPED = "stopped after step {step}; run the same command to resume"
 RESUMES = "resumes after step {step}"
 SKIPPED_CHECKPOINT = "skipped last.ckpt, which cannot be read"

@@ -52,8 +52,12 @@ def is_accepted(items: frozenset[tuple[str, Any]]) -> bool:
 
 
 def follows_rule(names: list[str]) -> Callable[[dict[str, Any]], bool]:
-    """Whether a row is valid as far as these factors go."""
-    return lambda row: is_valid({name: row[name] for name in names})
+    """A function that tells whether a row is valid as far as these factors go."""
+
+    def evaluate(row: dict[str, Any]) -> bool:
+        return is_valid({name: row[name] for name in names})
+
+    return evaluate
 
 
 def covering_array() -> list[dict[str, Any]]:
