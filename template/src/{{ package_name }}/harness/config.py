@@ -135,8 +135,8 @@ class DeferredCLI(LightningCLI):
 
         Args:
             known_facts: a checkpoint's hyperparameters, with which new data can be predicted
-                without the training data. The data's class gets them, if it has an attribute `known`, since
-                facts are read while the data is built.
+                without the training data. The data's class gets them if it has an attribute
+                `known`, since facts are read while the data is built.
         """
         if hasattr(self.datamodule_class, "known"):
             self.datamodule_class.known = known_facts
