@@ -13,7 +13,9 @@ It prints a line for each change, and changes nothing when it runs again.
 """
 
 import ast
+import io
 import re
+import sys
 from pathlib import Path
 
 from splitting.entry_point import write_entry_point
@@ -43,6 +45,9 @@ LEGACY_DOCSTRING = '"""Readers of the template before 0.6.0. Yours: updates leav
 
 
 def main() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Print file names and lines that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     for harness in sorted(Path("src").glob("*/harness")):
         if (harness / "errors.py").is_file():
             migrate(harness.parent)

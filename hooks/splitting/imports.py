@@ -193,11 +193,8 @@ class ImportRewriter:
         local_name = alias.asname
         if local_name is None and place.name != alias.name and place.keep_old_name:
             local_name = alias.name
-        level = node.level
-        if self.new_package != self.old_package:
-            level = min(level, 1)
         return Member(
-            module=written_module(place.module, self.new_package, level),
+            module=written_module(place.module, self.new_package, node.level),
             name=place.name,
             alias=local_name,
             comment=self.comment_of(node, alias),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .imports import absolute_module, rewrite_imports
-from .moves import FIRST, MOVED, Project
+from .moves import FIRST, MOVED, QUOTED_MESSAGES, Project
 
 OLD_MODULE = r"(harness(?:\.(?:loaders|loading|runs|main))?)"
 # import_module(f"{PACKAGE}.harness.loaders").seed_at
@@ -27,6 +27,8 @@ def rewrite_python(text: str, project: Project, old_package: str, new_package: s
     """
     text = rename_uses(text, project, old_package)
     text = rewrite_imports(text, project.new_place, old_package, new_package, project.line_length)
+    for old, new in QUOTED_MESSAGES.items():
+        text = text.replace(old, new)
     return rewrite_dotted_names(text, project)
 
 

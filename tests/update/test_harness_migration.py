@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -135,15 +136,19 @@ CODE = {
         "first = import_module('mine.harness.messages').is_rank_zero()\n"
         'read = import_module(f"{PACKAGE}.legacy.tables").read\n',
     ),
+    "a message that a test quotes": (
+        'match="data.folds=5 cuts a test split, and the data have one"\n',
+        'match="data.folds=5 cuts a test split, and the data has one"\n',
+    ),
     "a name in a string": (
         'patch(f"{PACKAGE}.harness.loaders.seed_at")\npatch("mine.harness.tables.read")\n',
         'patch(f"{PACKAGE}.harness.seeding.seed_at")\npatch("mine.legacy.tables.read")\n',
     ),
-    "what only looks alike": (
-        "from .other.harness import cut\nfrom harness import Faults\n\nself.harness.note(cut)\n",
-    )
-    * 2,
-    "two statements in a line": ("from .harness import cut; print(cut)\n",) * 2,
+}
+UNCHANGED = {
+    "other packages": "from .other.harness import cut\nfrom harness import Faults\n",
+    "an attribute": "from .harness.loaders import make_loader\n\nself.harness.note(harness.cut)\n",
+    "two statements in a line": "from .harness import cut; print(cut)\n",
 }
 
 
@@ -154,6 +159,13 @@ def test_code(case: str) -> None:
     package = "mine.sub" if "from .." in before else "mine"
     assert rewrite_python(before, PROJECT, package, package) == after
     assert rewrite_python(after, PROJECT, package, package) == after
+
+
+@pytest.mark.parametrize("case", UNCHANGED)
+def test_code_that_only_looks_alike(case: str) -> None:
+    """Other names stay, and so does a statement that is not alone in its line."""
+    code = UNCHANGED[case]
+    assert rewrite_python(code, PROJECT, "mine", "mine") == code
 
 
 def test_code_of_a_module_that_moves() -> None:
@@ -279,11 +291,15 @@ class OldProject:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(NEW_PACKAGE / "harness", harness, ignore=ignored)
 
-    def migrate(self) -> list[str]:
+    def migrate(self, **variables: str) -> list[str]:
         """Run the script. Its lines, without those about what every project has."""
-        command = [sys.executable, "-B", SCRIPT]
         done = subprocess.run(
-            command, cwd=self.folder, check=True, capture_output=True, text=True, encoding="utf-8"
+            [sys.executable, "-B", SCRIPT],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8", **variables},
+            check=True,
+            capture_output=True,
+            encoding="utf-8",
         )
         usual = ("src/mine/harness/cli.py had changes", "src/mine/__main__.py: written")
         lines = done.stdout.splitlines()
@@ -407,6 +423,14 @@ def test_odd_files(project: OldProject) -> None:
         assert [line for line in lines if line.startswith(f"To do: src/mine/{name} cannot be read")]
     for name in ("generated", "unknown"):
         assert project.read(f"src/mine/{name}.py").endswith("from .harness import cut\n")
+
+
+def test_terminal_that_cannot_print_a_name(project: OldProject) -> None:
+    """What the terminal's encoding lacks is printed escaped."""
+    project.write("notes.md", "Siehe harness/runs.py für mehr.\n")
+    project.update()
+    [line] = project.migrate(PYTHONIOENCODING="ascii")
+    assert line.endswith("Siehe harness/runs.py f\\xfcr mehr.")
 
 
 def test_package_that_was_not_updated(project: OldProject) -> None:
