@@ -24,6 +24,7 @@ from .rewriting import is_in_harness
 
 # Of each module, the versions that releases had, by git's hash.
 RELEASED_BLOBS = Path(__file__).with_name("released_blobs.json")
+CONFLICT_MARK = b"<<<<<<< before updating"
 OLD_TEST_FILE = Path("tests/harness/test_harness.py")
 WHOLE_HARNESS = re.compile(r"\.harness[\"']\)")
 MAX_TEXT_BYTES = 1_000_000
@@ -37,11 +38,18 @@ def report_lost_changes(folder: Path, unused_readers: list[str]) -> None:
         before = committed_content(path)
         if before is None or is_unchanged(path, before):
             continue
-        if blob_hash(before) not in released[path.stem]:
+        if blob_hash(before) in released[path.stem]:
+            continue
+        name = path.as_posix()
+        if path.is_file() and CONFLICT_MARK in path.read_bytes():
             print(
-                f"To do: {path.as_posix()} had changes of yours, which were not carried over;"
-                f" `git show HEAD:./{path.as_posix()}` shows them"
+                f"To do: {name} was rewritten, so resolve its conflict with"
+                f" `git checkout --theirs {name}`"
             )
+        print(
+            f"To do: {name} had changes of yours, which were not carried over;"
+            f" `git show HEAD:./{name}` shows them"
+        )
 
 
 def report_missing_names(package: str, files: list[Path]) -> set[tuple[Path, int]]:

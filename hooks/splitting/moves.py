@@ -80,7 +80,7 @@ OLD_READERS = (
     "tables",
     "texts",
 )
-REPLACED_MODULES = ("__init__", "cli", "main", "runs")
+REPLACED_MODULES = ("__init__", "cli", "loaders", "main", "optim", "runs")
 
 
 @dataclass(frozen=True)

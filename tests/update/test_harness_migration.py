@@ -564,3 +564,16 @@ def test_lost_changes_are_reported(is_edited: bool, project: OldProject) -> None
     project.write("src/mine/harness/runs.py", content.replace("\n", "\r\n"))
     project.update()
     assert project.migrate() == expected
+
+
+def test_conflicts_with_rewritten_files_are_reported(project: OldProject) -> None:
+    """If an edited file was rewritten, its new version is what resolves Copier's conflict."""
+    project.write("src/mine/harness/optim.py", MANAGED + "LR = 1\n")
+    project.update()
+    project.write("src/mine/harness/optim.py", "<<<<<<< before updating\nLR = 1\n")
+    assert project.migrate() == [
+        "To do: src/mine/harness/optim.py was rewritten, so resolve its conflict with"
+        " `git checkout --theirs src/mine/harness/optim.py`",
+        "To do: src/mine/harness/optim.py had changes of yours, which were not carried over;"
+        " `git show HEAD:./src/mine/harness/optim.py` shows them",
+    ]
