@@ -39,7 +39,7 @@ BAD_VALUES: dict[str, tuple[list[str], str]] = {
         ["logger=csv"],
         r"logger must be a list, not \"csv\"; use logger=\[csv,tensorboard\]",
     ),
-    "unknown logger": (["logger=[csv,neptune]"], r"'logger': 'neptune' is not in \['csv', "),
+    "unknown logger": (["logger=[csv,example]"], r"'logger': 'example' is not in \['csv', "),
     "no logger": (["logger=[]"], r"'logger': pick at least one; use logger=\[csv\]"),
     "broken list": (["logger=[csv"], r"logger must be a list, not \"\[csv\"; use logger="),
     "no nodes": (

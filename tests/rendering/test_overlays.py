@@ -59,19 +59,19 @@ def test_two_sources_for_one_file_are_found(changed_template: Path) -> None:
 def test_logger_is_added_by_its_overlay(changed_template: Path, tmp_path: Path) -> None:
     """A logger needs its overlay and one line of copier.yml, and appears everywhere."""
     overlays = changed_template / "template"
-    new = overlays / "{{ overlay.neptune }}"
+    new = overlays / "{{ overlay.example }}"
     shutil.copytree(overlays / "{{ overlay.tensorboard }}", new)
     part = new / "_logger.jinja"
-    text = part.read_text().replace("tensorboard>=2.19", "neptune>=1")
-    part.write_text(text.replace("TensorBoardLogger", "NeptuneLogger"))
+    text = part.read_text().replace("tensorboard>=2.19", "example>=1")
+    part.write_text(text.replace("TensorBoardLogger", "ExampleLogger"))
     settings = changed_template / "copier.yml"
     line = "    csv: a file, metrics.csv\n"
     assert line in settings.read_text()
-    settings.write_text(settings.read_text().replace(line, f"{line}    neptune: a service\n"))
-    files = InMemoryCopier(changed_template).render(logger=["neptune"])
-    assert b'"neptune>=1"' in files["pyproject.toml"]
-    assert b"lightning.pytorch.loggers.NeptuneLogger" in files["configs/trainer.yaml"]
-    assert b"- neptune" in files[".copier-answers.yml"]
+    settings.write_text(settings.read_text().replace(line, f"{line}    example: a service\n"))
+    files = InMemoryCopier(changed_template).render(logger=["example"])
+    assert b'"example>=1"' in files["pyproject.toml"]
+    assert b"lightning.pytorch.loggers.ExampleLogger" in files["configs/trainer.yaml"]
+    assert b"- example" in files[".copier-answers.yml"]
 
 
 def test_old_projects_keep_their_line_length(
