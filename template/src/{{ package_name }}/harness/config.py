@@ -138,8 +138,9 @@ class DeferredCLI(LightningCLI):
                 without the training data. The data's class gets them if it has an attribute
                 `known`, since facts are read while the data is built.
         """
-        if hasattr(self.datamodule_class, "known"):
-            self.datamodule_class.known = known_facts
+        data_class: Any = self.datamodule_class
+        if hasattr(data_class, "known"):
+            data_class.known = known_facts
         self.parser.callback_keys = self.callback_sections()
         super().instantiate_classes()
 
