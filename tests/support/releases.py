@@ -17,6 +17,10 @@ from tests.support.template import RENDERED, ROOT, copy_source
 HEADING = re.compile(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", re.MULTILINE)
 # The working tree as a release, which an update finds newer than all others.
 NEWEST = "9999.0.0"
+# The release before it: the working tree with one more line in a managed file. It is there for what
+# is tested of updates that cross no migration.
+PREVIOUS = "9998.0.0"
+LONGER_FILE = "template/docs/manual.md.jinja"
 AUTHOR = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org")
 
 
@@ -60,14 +64,25 @@ def tag_releases(folder: Path = ROOT) -> None:
 
 
 def clone_template(folder: Path) -> Path:
-    """A clone with a tag for each release, and the tag of NEWEST for the working tree."""
+    """A clone with a tag for each release, and the tags of PREVIOUS and NEWEST."""
     git("clone", "--quiet", "--no-tags", str(ROOT), str(folder))
     tag_releases(folder)
     for name in (*RENDERED, "hooks"):
         if (folder / name).is_dir():
             shutil.rmtree(folder / name)
         copy_source(name, folder)
-    git("add", "--all", cwd=folder)
-    git(*AUTHOR, "commit", "--quiet", "--allow-empty", "--message", "Working tree", cwd=folder)
-    git("tag", f"v{NEWEST}", cwd=folder)
+
+    path = folder / LONGER_FILE
+    text = path.read_text()
+    path.write_text(f"{text}A line of the previous version.\n")
+    commit_version(folder, PREVIOUS)
+    path.write_text(text)
+    commit_version(folder, NEWEST)
     return folder
+
+
+def commit_version(folder: Path, version: str) -> None:
+    """Commit what is in the folder as a version, and tag it, again if need be."""
+    git("add", "--all", cwd=folder)
+    git(*AUTHOR, "commit", "--quiet", "--message", f"Version {version}", cwd=folder)
+    git("tag", "--force", f"v{version}", cwd=folder)

@@ -1,0 +1,114 @@
+"""`copier update` that changes answers as well."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.projects import Project
+from tests.support.releases import NEWEST, PREVIOUS, last_release, releases
+from tests.support.template import ANSWERABLE
+from tests.update.commands import assert_tidy, assert_works, fit_command, run_copier
+from tests.update.edited_project import EditedProject, commit_all
+from tests.update.test_every_release import tasks_of
+
+CHANGED: dict[str, dict[str, Any]] = {
+    "accelerator": {"accelerator": "cpu"},
+    "ddp": {"strategy": "ddp"},
+    "fsdp2": {"strategy": "fsdp2"},
+    "precision": {"precision": "bf16-mixed"},
+    "gpu": {"accelerator": "gpu", "strategy": "deepspeed_stage_2", "precision": "16-mixed"},
+    "logger": {"logger": ["csv", "wandb", "mlflow"]},
+    "gitlab": {"ci": "gitlab"},
+    "no_ci": {"ci": "none"},
+    "container": {"container": "none"},
+    "license": {"license": "Apache-2.0"},
+    "author": {"author_name": "Ada Lovelace", "author_email": "ada@example.org"},
+    "project_name": {"project_name": "Another Name"},
+    "description": {"description": "What it does now"},
+    "python": {"python_version": "3.12"},
+    "devices": {"devices": "1"},
+    "nodes": {"num_nodes": 2},
+}
+# Those that need more than the machine that runs the tests.
+NEED_MORE_HARDWARE = ("gpu", "nodes")
+# Those that can be changed at once, and run here.
+TOGETHER = (
+    "accelerator",
+    "fsdp2",
+    "precision",
+    "logger",
+    "gitlab",
+    "container",
+    "license",
+    "author",
+    "python",
+)
+# Task and package are part of the owner's code.
+UNCHANGEABLE = {"task", "package_name"}
+
+
+def test_every_answer_is_changed() -> None:
+    """Each question that can be answered differently later has a case below."""
+    changed = {name for answers in CHANGED.values() for name in answers}
+    assert changed == set(ANSWERABLE) - UNCHANGEABLE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CHANGED)
+def test_changed_answers(case: str, source: Path, tmp_path: Path) -> None:
+    """An update that changes an answer changes managed files only, and the project still trains.
+
+    Releases and tasks take turns.
+    """
+    number = list(CHANGED).index(case)
+    versions = list(releases())
+    version = versions[number % len(versions)]
+    tasks = tasks_of(version)
+    task = tasks[number % len(tasks)]
+    edited = EditedProject(source, tmp_path, version, task=task, package_name=f"changed_{case}")
+    edited.edit()
+
+    edited.update(**CHANGED[case])
+
+    answers = edited.answers()
+    assert {name: answers[name] for name in CHANGED[case]} == CHANGED[case]
+    if case not in NEED_MORE_HARDWARE:
+        project = Project(edited.folder)
+        assert project.run(*fit_command(project, task), "--trainer.devices=1") is None
+        assert project.result("short", "fit")
+
+
+@pytest.mark.slow
+def test_many_changed_answers(source: Path, tmp_path: Path) -> None:
+    """After all changes that this machine can run at once, the project's own tests pass as well."""
+    answers: dict[str, Any] = {}
+    for case in TOGETHER:
+        answers |= CHANGED[case]
+    project = EditedProject(source, tmp_path, last_release(), task="tabular")
+    project.edit()
+
+    project.update(**answers)
+
+    assert_tidy(project.folder)
+    assert_works(project.folder, "tabular")
+
+
+@pytest.mark.slow
+def test_message_names_what_should_follow(source: Path, tmp_path: Path) -> None:
+    """The message after an update names the owner's files that should follow a changed answer.
+
+    It names nothing else.
+    """
+    folder = EditedProject(source, tmp_path, PREVIOUS).folder
+    update = ("update", "--defaults")
+    _, output = run_copier(*update, "-d", "precision=bf16-mixed", cwd=folder)
+    assert f"My Project is now at v{NEWEST} of the template." in output
+    assert "release tags" not in output
+    assert "README.md" not in output
+    assert "deleted" not in output
+
+    commit_all(folder, "Update")
+    _, output = run_copier(*update, "-d", "project_name=Another", "-d", "ci=none", cwd=folder)
+    assert "README.md is yours, so it still has the old name" in output
+    assert "Files that the new answers make obsolete are deleted, including your lines." in output

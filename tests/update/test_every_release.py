@@ -1,0 +1,67 @@
+"""`copier update` from every release, over projects that their owners have edited."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support.releases import PREVIOUS, git, last_release, releases
+from tests.support.template import TASKS
+from tests.update.commands import assert_tidy, assert_works
+from tests.update.edited_project import EditedProject, read_files
+
+pytestmark = pytest.mark.slow
+
+TIMEOUT = 1800  # of a test with as many projects as there are releases
+
+
+def tasks_of(version: str) -> list[str]:
+    """The tasks that a release offers."""
+    questions = yaml.safe_load(git("show", f"{releases()[version]}:copier.yml"))
+    return list(questions["task"]["choices"].values())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(TIMEOUT)
+@pytest.mark.parametrize("task", TASKS)
+def test_every_release_updates(
+    task: str,
+    source: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """From every release that has the task: no conflict, no lost edit, and a project that works.
+
+    Nothing that the owner deleted is back, and no migration leaves work to the owner. Projects that
+    are the same after the update, but for prose, are tested once. A task that no release has is
+    updated from what it is now.
+    """
+    versions = [version for version in releases() if task in tasks_of(version)]
+    tested = set()
+    for version in versions or [PREVIOUS]:
+        project = EditedProject(source, tmp_path / version, version, task=task)
+        project.edit()
+        project.update()
+        assert "To do" not in capfd.readouterr().out
+        assert_tidy(project.folder)
+        code = project.hash_code()
+        if code not in tested:
+            assert_works(project.folder, task)
+        tested.add(code)
+
+
+@pytest.mark.parametrize("answers", [{}, {"strategy": "ddp"}])
+def test_second_update_changes_nothing(
+    answers: dict[str, str],
+    source: Path,
+    tmp_path: Path,
+) -> None:
+    """An update that is repeated changes nothing, whether it changes an answer or not."""
+    project = EditedProject(source, tmp_path, last_release())
+    project.edit()
+    project.update(**answers)
+    files = read_files(project.folder)
+
+    project.update(**answers)
+
+    assert read_files(project.folder) == files
