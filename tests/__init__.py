@@ -1,0 +1,1 @@
+"""Tests of the template, and their helpers in `support`."""
