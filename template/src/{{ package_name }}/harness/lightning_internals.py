@@ -31,12 +31,16 @@ def silence_known_warnings() -> None:
     ):
         warnings.filterwarnings("ignore", message)
     rank_zero_logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    rank_zero_logger.addFilter(is_no_tip)
+    rank_zero_logger.addFilter(is_wanted)
 
 
-def is_no_tip(record: logging.LogRecord) -> bool:
-    """False for Lightning's tips, which advertise its other products."""
-    return "Tip:" not in str(record.msg)
+def is_wanted(record: logging.LogRecord) -> bool:
+    """False for tips, which advertise other products, and for the end of training.
+
+    The latter is written into the line of the progress bar, and `fit` says the same at its end.
+    """
+    message = str(record.msg)
+    return "Tip:" not in message and "`Trainer.fit` stopped" not in message
 
 
 def call_after_data_is_prepared(trainer: Trainer, action: Callable[[], None]) -> None:

@@ -49,8 +49,8 @@ class NarrowProgressBar(RichProgressBar):
         if TRAIN_LOSS in metrics:
             shown["loss"] = metrics[TRAIN_LOSS]
         monitored = getattr(trainer.checkpoint_callback, "monitor", None)
-        if monitored in metrics:
-            shown[monitored] = metrics[monitored]
+        if monitored in trainer.callback_metrics:
+            shown[monitored] = float(trainer.callback_metrics[monitored])
         return shown
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
