@@ -21,13 +21,13 @@ MOVED = {
         "harness.loading": "harness.loaders",
     },
     "0.6.0": {
+        "harness.FIRST": "harness.messages.is_rank_zero",
         "harness.UserError": "harness.errors.UserError",
         "harness.Faults": "harness.errors.ErrorCollector",
         "harness.note": "harness.messages.note",
         "harness.cut": "harness.splits.cut_splits",
         "harness.note_imbalance": "harness.splits.note_imbalance",
         "harness.note_leaks": "harness.splits.note_leaks",
-        "harness.loaders.Addressed": "harness.loaders.AddressedDataset",
         "harness.loaders.Loader": "harness.loaders.ResumableLoader",
         "harness.loaders.place": "harness.lightning_internals.training_position",
         "harness.loaders.ranks_of": "harness.loaders.world_of",
@@ -44,14 +44,15 @@ MOVED_TEST_HELPERS = {
     "harness.test_harness.QUICK": "harness.project.QUICK",
     "harness.test_harness.command": "harness.project.command",
 }
-# Modules that are called by their new name also where they are used; other names stay.
-RENAMED_MODULES = {"loading": "loaders"}
+# Names that change in the file as well. All others stay, if need be by `import ... as`.
+RENAMED_IN_FILE = {"loading": "loaders", "FIRST": "is_rank_zero"}
 # Other text that changes.
 REPLACED = {
     "0.3.0": {" loading.make_loader(": " loaders.make_loader("},
     "0.6.0": {
         '{PACKAGE}.harness").UserError': '{PACKAGE}.harness.errors").UserError',
         ".refuse()": ".raise_if_any()",
+        " if FIRST else ": " if is_rank_zero() else ",
         # Messages that released tests quote.
         "and the data have one": "and the data has one",
         "of 2 is 0: cut off one or more": "of 2 samples is 0",
@@ -102,12 +103,14 @@ class Migration:
 
     def __init__(self, version: str, package: str, legacy_modules: list[str]) -> None:
         self.package = package
-        self.moved = dict(MOVED_TEST_HELPERS)
+        self.moved = {}
         self.replaced = {}
         for migration in crossed_migrations(version):
             self.replaced |= REPLACED[migration]
             for old, new in MOVED[migration].items():
                 self.moved[f"{package}.{old}"] = f"{package}.{new}"
+        if LEGACY_VERSION in crossed_migrations(version):
+            self.moved |= MOVED_TEST_HELPERS
         for module in legacy_modules:
             self.moved[f"{package}.harness.{module}"] = f"{package}.legacy.{module}"
             self.replaced[f"{{PACKAGE}}.harness.{module}"] = f"{{PACKAGE}}.legacy.{module}"
@@ -152,7 +155,7 @@ class Migration:
         for old, new in self.moved.items():
             if f"{name}.".startswith(f"{old}."):
                 name = new + name.removeprefix(old)
-        return indentation, name, RENAMED_MODULES.get(local_name, local_name)
+        return indentation, name, RENAMED_IN_FILE.get(local_name, local_name)
 
 
 def package_of(path: str) -> str:
