@@ -236,7 +236,7 @@ def make_loss(name: str, arguments: Arguments | None) -> Callable[..., Any]:
 
 def make_metrics(metrics: dict[str, Any], errors: ErrorCollector) -> MetricCollection:
     """The metrics by name; what is wrong with them is added to `errors`."""
-    made = {}
+    made: dict[str, Metric | MetricCollection] = {}
     for name, metric in metrics.items():
         with errors:
             made[name] = make_metric(name, metric)

@@ -36,10 +36,10 @@ class Samples(Dataset):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, position: int) -> dict[str, Any]:
-        index = self.indices[position]
-        item = arrange(self.dataset[index], self.inputs, self.target)
-        item["index"] = index
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        index_in_dataset = self.indices[index]
+        item = arrange(self.dataset[index_in_dataset], self.inputs, self.target)
+        item["index"] = index_in_dataset
         return item
 
 
@@ -54,6 +54,7 @@ def arrange(sample: Any, inputs: list[Key] | None, target: Key | None) -> dict[s
     Raises:
         UserError: if an input is not there.
     """
+    parts: dict[Any, Any]
     if isinstance(sample, Mapping):
         parts = dict(sample)
     elif isinstance(sample, tuple | list):
@@ -63,15 +64,14 @@ def arrange(sample: Any, inputs: list[Key] | None, target: Key | None) -> dict[s
     keys = list(parts)
     if target is None and keys:
         target = keys[-1]
-    if inputs is None:
-        inputs = [key for key in keys if key != target]
-        if not inputs:
-            inputs = [target]  # a single part is both
-    for key in inputs:
+    chosen: list[Any] = [key for key in keys if key != target] if inputs is None else inputs
+    if inputs is None and not chosen:
+        chosen = [target]  # a single part is both
+    for key in chosen:
         if key not in parts:
             fix = "see data.inputs and data.target"
             raise UserError(f"there is no part {key!r} among {keys}; {fix}")
-    arranged = {"inputs": [parts[key] for key in inputs]}
+    arranged = {"inputs": [parts[key] for key in chosen]}
     if target in parts:
         arranged["target"] = parts[target]
     return arranged
