@@ -1,6 +1,8 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Draw a forecast beside the history of its series."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -63,7 +65,8 @@ def plot_lines(
     past = slice(first, len(times) - horizon)
     ahead = times[-horizon:]
     truth = values[-horizon:]
-    axes.axvline(ahead[0], color=FRAME_COLOR, linewidth=1, linestyle=DASHED)
+    start: Any = ahead[0]  # matplotlib takes times, which its types do not say
+    axes.axvline(start, color=FRAME_COLOR, linewidth=1, linestyle=DASHED)
     axes.fill_between(
         ahead,
         forecast[:, 0],

@@ -1,6 +1,8 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Frequencies by their pandas names, such as h, 15min, D or MS, and their usual seasons."""
 
+from typing import Any
+
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import BaseOffset
@@ -62,8 +64,8 @@ def season_length(frequency: str) -> int:
     return units_per_season // offset.n
 
 
-def name_step(step: pd.Timedelta, times: pd.Series) -> str:
-    """Pandas' name of the most common step between times.
+def name_step(step: Any, times: pd.Series) -> str:
+    """Pandas' name of a step, a `Timedelta`, that is the most common one between times.
 
     Steps of months, quarters and years are from end to end if most times are at the end of a month.
     """
