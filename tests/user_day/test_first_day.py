@@ -100,11 +100,12 @@ def test_own_checks_pass(run: Callable[..., str], project: Path) -> None:
 
 @pytest.mark.long
 def test_own_tests_pass(run: Callable[..., str], project: Path) -> None:
-    """The project's own tests pass, and none is skipped."""
-    output = run("uv", "run", "pytest", "-q", cwd=project)
+    """The project's own tests pass; only those of the extra `hub` are skipped."""
+    output = run("uv", "run", "pytest", "-q", "-rs", cwd=project)
     assert " passed" in output
     assert "failed" not in output
-    assert "skipped" not in output
+    for line in re.findall("^SKIPPED.*", output, re.MULTILINE):
+        assert "could not import 'datasets'" in line
 
 
 def test_wheel_installs_elsewhere(
