@@ -16,7 +16,8 @@ from tests.support.in_memory_copier import InMemoryCopier
 from tests.support.template import ANSWERABLE, COPIER_YML, QUESTIONS, TASKS
 
 COLUMNS = 80
-ROWS = 100
+# Enough for the questions and for the list of files below them, so that nothing scrolls away.
+ROWS = 200
 DOWN = "\x1b[B"
 ENTER = "\r"
 SPACE = " "

@@ -118,7 +118,7 @@ def test_finetuning_experiment_trains_without_its_weights(
     assert ended.returncode == 0, ended.stderr[-3000:]
     assert project.fork("test").returncode == 0
     config = yaml.safe_load((project.run_folder("fine") / "config.yaml").read_text())
-    assert config["model"]["backbone"] == "efficientnet_b0"
+    assert config["model"]["backbone"] == "efficientnet_b0.ra_in1k"
 
 
 def write_noisy_image(path: Path, color: tuple[int, int, int]) -> None:
