@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 
 REGULARISATION = 100.0
 QUANTILES = [0.1, 0.5, 0.9]
-MEDIAN = 1  # its place among the quantiles
+MEDIAN = 1  # its position among the quantiles
 
 
 class Windows(NamedTuple):

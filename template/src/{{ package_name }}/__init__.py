@@ -1,1 +1,1 @@
-"""Yours: `model.py` and `data.py`. Managed by the template: `harness`."""
+"""Yours: `__main__.py`, `model.py`, `data.py`. Managed: files whose first line says so."""

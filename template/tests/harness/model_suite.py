@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass
 class Observations:
-    """What the callback below saw in a run."""
+    """What `Observer` saw in a run."""
 
     metrics: list[dict[str, float]] = field(default_factory=list)
     weights: set[str] = field(default_factory=set)
@@ -21,6 +21,7 @@ class Observations:
     changed_by_validation: set[str] = field(default_factory=set)
 
 
+# The command makes the callback from its name, so that a test cannot pass it an object.
 observed = Observations()
 
 
@@ -61,7 +62,7 @@ class Observer(Callback):
 
 
 class ModelSuite:
-    """Trains on one batch again and again, and looks at what that does.
+    """Trains on one batch again and again, and checks what that does.
 
     Attributes:
         loss: the name of the loss that is logged for each step.

@@ -91,7 +91,7 @@ def test_preset_trains(preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     try:
         command(monkeypatch, "fit", "-c", f"preset/{preset}", *ONE_PROCESS, *short)
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.use_deterministic_algorithms(False)  # preset/reproducible sets it for the process
 
 
 @pytest.mark.parametrize(

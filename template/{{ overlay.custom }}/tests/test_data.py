@@ -57,7 +57,7 @@ def test_parts_of_a_sample(
 
 
 def test_batches_hold_what_the_dataset_returns() -> None:
-    """A batch has the samples as they are, with their places in the dataset."""
+    """A batch has the samples as they are, with their positions in the dataset."""
     loader = DataModule(batch_size=8).val_dataloader()
     batch = next(iter(loader))
     moons = toy.Moons()

@@ -107,7 +107,7 @@ def test_subfolders_are_classes(folder: Path) -> None:
 
 
 def test_images_have_the_shape_that_is_asked_for(folder: Path) -> None:
-    """Images are 32 x 32 in colour by default, else as `image_size` and `channels` say."""
+    """Images are 32 x 32 in color by default, else as `image_size` and `channels` say."""
     assert DataModule(path=str(folder)).image_shape == [3, 32, 32]
     data = DataModule(path=str(folder), image_size=8, channels=1, batch_size=4)
     images = first_batch(data, "train")["image"]
@@ -146,8 +146,8 @@ def test_only_training_images_are_mirrored(folder: Path) -> None:
     assert len(data.dataset("val").__getitems__([0] * 20)["image"].unique(dim=0)) == 1
 
 
-def test_the_centre_is_kept_and_transparency_is_white(tmp_path: Path) -> None:
-    """Images are cropped to the square in their centre, and composited onto white before."""
+def test_the_center_is_kept_and_transparency_is_white(tmp_path: Path) -> None:
+    """Images are cropped to the square in their center, after they were composited onto white."""
     image = Image.new("RGBA", (16, 8), (200, 0, 0, 0))
     image.paste((0, 0, 0, 255), (4, 0, 8, 8))
     for name in ("train", "val", "test"):

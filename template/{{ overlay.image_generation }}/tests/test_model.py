@@ -275,7 +275,7 @@ def test_predictions_are_samples_and_their_grid() -> None:
     assert sizes == [(64, 64), (64, 64), (64, 64), (140, 140)]
 
 
-def test_colour_images_are_drawn_in_colour() -> None:
+def test_color_images_are_drawn_in_color() -> None:
     """Images with three channels are RGB; large ones keep their size."""
     (image,) = grids.draw_images(torch.zeros(1, 3, 96, 96))
     assert image.mode == "RGB"

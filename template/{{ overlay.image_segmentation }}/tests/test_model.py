@@ -40,7 +40,7 @@ def compute(metrics: Any) -> dict[str, float]:
 
 
 def do_nothing(*args: Any, **options: Any) -> None:
-    """Stands for `log`, which needs a trainer."""
+    """Stands in for `log`, which needs a trainer."""
 
 
 @pytest.mark.parametrize("size", [(32, 32), (40, 70)])

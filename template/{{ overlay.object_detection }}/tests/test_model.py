@@ -62,7 +62,7 @@ def copy_state(model: Any) -> dict[str, Tensor]:
 
 
 def do_nothing(*args: Any, **options: Any) -> None:
-    """Stands for `log`, which needs a trainer."""
+    """Stands in for `log`, which needs a trainer."""
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])

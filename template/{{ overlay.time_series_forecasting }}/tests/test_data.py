@@ -70,7 +70,7 @@ def target_starts(data: Any, split: str) -> list[int]:
 
 def first_values(data: Any) -> np.ndarray:
     """The values of the first series."""
-    return data.tables.known.series[0].values
+    return data.tables.training.series[0].values
 
 
 # Windows
@@ -159,7 +159,7 @@ def test_frequency_is_the_most_common_step(frequency: str, season: int, tmp_path
     target = np.random.default_rng(0).normal(size=200)
     frame = pd.DataFrame({"series": 7, "time": times, "target": target})
     frame.to_parquet(tmp_path / "table.parquet")
-    table = make_data(tmp_path / "table.parquet").tables.known
+    table = make_data(tmp_path / "table.parquet").tables.training
     to_offset = pd.tseries.frequencies.to_offset
     assert to_offset(table.frequency) == to_offset(frequency)
     training_values = target[: 200 - 4 * HORIZON]

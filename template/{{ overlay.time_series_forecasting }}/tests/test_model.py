@@ -16,7 +16,7 @@ UserError = importlib.import_module(f"{PACKAGE}.harness.errors").UserError
 CONTEXT = 14
 HORIZON = 3
 QUANTILES = [0.1, 0.5, 0.9]
-MEDIAN = 1  # its place among the quantiles
+MEDIAN = 1  # its position among the quantiles
 
 
 class TestModel(ModelSuite):

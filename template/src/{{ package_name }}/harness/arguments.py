@@ -34,7 +34,7 @@ class Arguments:
         return not HELP_FLAGS.isdisjoint(self.overrides)
 
     def describe(self) -> str:
-        """The command as a comment of one line, without the run's name; recorded with the run."""
+        """The command without the run's name, as a one-line comment at the top of config.yaml."""
         words = [f"-c={name}" for name in self.configs] + self.overrides
         return f"# {self.command} {shlex.join(words)}".replace("\n", " ")
 

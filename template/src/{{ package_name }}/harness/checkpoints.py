@@ -9,10 +9,9 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from .errors import UserError
+from .lightning_internals import SHARDED_METADATA
 
 LAST_CHECKPOINT = "last.ckpt"
-# A sharded checkpoint of fsdp2 is a folder; this file in it holds all but the weights.
-SHARDED_METADATA = "meta.pt"
 
 # What the harness adds to a checkpoint.
 LOGGED_STEPS = "stepped"  # the number of steps that the loggers have seen
@@ -37,7 +36,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             return {}
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-        checkpoint["pytorch-lightning_version"]
+        checkpoint["pytorch-lightning_version"]  # a KeyError if Lightning did not save the file
         checkpoint["hyper_parameters"] = dict(checkpoint.get("hyper_parameters", {}))
     except Exception as error:  # torch raises many kinds
         raise UserError(
@@ -63,7 +62,7 @@ def newest_checkpoint(folder: Path) -> tuple[str | None, Checkpoint]:
             found = read_checkpoint(path)
             progress = (found.get(LOGGED_STEPS, 0), path.stat().st_mtime, path)
         except (UserError, OSError):
-            if path.exists():  # else another process, which trains, has just deleted it
+            if path.exists():  # otherwise a process that trains has just deleted it
                 unreadable.append(path.name)
             continue
         if newest is None or progress > newest:

@@ -40,7 +40,7 @@ options:
                      others: the run to use (default: the newest)
   --restart          fit: start a run over, and delete what it has
   --weights PATH     fit: start from the weights of a checkpoint;
-                     with --new_head true if a layer has another size
+                     add --new_head true if a layer has another size
   --ckpt_path PATH   validate, test, predict: use this checkpoint, not the run's best
   -c CONFIG          override the project's configuration; the last one wins
   --KEY VALUE        override one value: --model.lr 1e-3, --trainer.max_epochs 5
@@ -155,7 +155,8 @@ def errors_as_lines() -> Iterator[None]:
 def exit_preempted(preempted: Preempted) -> None:
     if is_rank_zero():
         print(f"{program_name()}: {preempted}")
-    # Rank 0 would take this exit code of a rank that Lightning started as its child for a crash.
+    # If Lightning started the other ranks, they are children of rank 0, which takes every exit code
+    # but 0 of a child for a crash.
     started_by_lightning = not is_rank_zero() and "LOCAL_RANK" in os.environ
     sys.exit(0 if started_by_lightning else EXIT_TEMPORARY_FAILURE)
 

@@ -22,6 +22,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from .callbacks.progress_bar import NarrowProgressBar
 from .errors import ErrorCollector, UserError
+from .lightning_internals import INSTANTIATOR
 from .messages import program_name
 from .ranges import Range, range_error, range_errors
 
@@ -31,11 +32,11 @@ CALLBACK_SECTIONS = {
     "early_stopping": EarlyStopping,
     "lr_monitor": LearningRateMonitor,
 }
-# What a resumed run may change: it leaves the result alone, or says where the same data is now.
+# Parameters that may change when a run resumes: they do not change the result, or they say where
+# the same data is now.
 CHANGEABLE_ON_RESUME = {"num_workers", "path", "hub", "predict_path", "compile"}
-# Lightning keeps this among the hyperparameters, to build the class again.
-INSTANTIATOR = "_instantiator"
-TRAINER_RANGES = {
+# Ranges of Lightning's own options, whose signatures do not state them.
+LIGHTNING_RANGES = {
     "seed_everything": Range(min=0),
     "trainer.accumulate_grad_batches": Range(min=1),
 }
@@ -48,7 +49,8 @@ class DeferredCLI(LightningCLI):
     In between, a command adapts `config`: it chooses a checkpoint and fills in placeholders.
 
     Args:
-        model_class: a LightningModule. Its parameters named like a property of the data are facts.
+        model_class: a LightningModule. Its parameters named like a property of `data_class`, such
+            as `class_names`, are facts: they are filled in from the data.
         data_class: a LightningDataModule.
         words: the command line, with each layer of the configuration as `--config=FILE`.
         command: its name, for messages.
@@ -58,7 +60,7 @@ class DeferredCLI(LightningCLI):
     """
 
     trainer: Any  # connectors set its attributes, which type checkers do not see
-    config_init: Any
+    config_init: Any  # `config`, with the objects that were built from it
     model: LightningModule
     datamodule: LightningDataModule
 
@@ -115,28 +117,32 @@ class DeferredCLI(LightningCLI):
         self.check_values()
 
     def check_values(self) -> None:
-        """Report every value that has the right type and cannot be used."""
+        """Raise one `UserError` for all values that have the right type but cannot be used."""
         config = self.config
         errors = ErrorCollector()
         for key in NEEDS_A_VALUE:
             if config.get(key) == "":
                 errors.append(f"--{key} is empty; name a file or folder, or leave the option out")
-        for key, allowed in TRAINER_RANGES.items():
+        for key, allowed in LIGHTNING_RANGES.items():
             errors += range_error(key, config[key], allowed)
         errors += range_errors("model", self.model_class.__init__, config.model)
         errors += range_errors("data", self.datamodule_class.__init__, config.data)
         errors.raise_if_any()
 
     def instantiate_classes(self) -> None:
-        """Build nothing yet: LightningCLI calls this when it is made."""
+        """Build nothing when LightningCLI's constructor calls this; `build` does it later."""
 
     def build(self, known_facts: Mapping[str, Any] | None = None) -> None:
         """Make `datamodule`, `model` and `trainer` from `config`.
 
         Args:
             known_facts: a checkpoint's hyperparameters, with which new data can be predicted
-                without the training data. The data's class gets them if it has an attribute
-                `known`, since facts are read while the data is built.
+                without the training data. They are set as `data_class.known` if the class has
+                that attribute; the instance would be too late, since the parser reads the facts
+                as soon as it has built the data.
+
+        Raises:
+            UserError: for an error that the data finds when its facts are read.
         """
         data_class: Any = self.datamodule_class
         if hasattr(data_class, "known"):
@@ -153,7 +159,7 @@ class DeferredCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def callback_sections(self) -> list[str]:
-        """The callbacks that Lightning accepts with this Trainer."""
+        """The callback sections to build; certain Trainer options do not allow all of them."""
         trainer = self.config.trainer
         if trainer.barebones:
             return []
@@ -215,7 +221,15 @@ def explain(error: Exception, keys: list[str]) -> str:
 
 
 def fill_placeholders(value: Any, names: Mapping[str, str]) -> Any:
-    """Replace `{run}`, `{run_dir}` and `{id}`; namespaces and dicts are changed in place."""
+    """Replace placeholders in all strings and paths of a configuration.
+
+    Args:
+        value: a configuration, or a part of it; namespaces and dicts are changed in place.
+        names: what to put in the place of each placeholder, such as `{run}`.
+
+    Returns:
+        The value with the placeholders replaced.
+    """
     if isinstance(value, str | Path):
         text = str(value)
         for placeholder, replacement in names.items():

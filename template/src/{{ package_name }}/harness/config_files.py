@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Where configuration files are, and in which order they are laid over each other."""
+"""Finds the configuration files; a layer is a file that overrides the ones before it."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from .arguments import Arguments
 
 
 def config_folder() -> Path:
-    """The folder `configs`: here, in the installed package, or in the checkout."""
+    """The folder `configs`: in the current folder, the installed package, or the checkout."""
     package = Path(__file__).parents[1]
     here = Path("configs")
     for folder in (here, package / "configs", package.parents[1] / "configs"):
@@ -30,10 +30,10 @@ def find_config(name: str) -> Path:
 
 
 def project_layers() -> list[Path]:
-    """The configuration that every new run starts from."""
+    """The layers that every new run starts from."""
     return [config_folder() / "trainer.yaml", config_folder() / "base.yaml"]
 
 
 def chosen_layers(arguments: Arguments) -> list[Path]:
-    """The files given with `-c`."""
+    """The layers given with `-c`."""
     return [find_config(name) for name in arguments.configs]

@@ -24,7 +24,7 @@ class Evaluation:
     """A run's model and data, with the checkpoint to evaluate."""
 
     folder: RunFolder
-    trainer: Any  # as in DeferredCLI
+    trainer: Any  # for the same reason as in DeferredCLI
     model: LightningModule
     data: LightningDataModule
     ckpt_path: str
@@ -46,12 +46,12 @@ def load_evaluation(
     model_class: type[LightningModule],
     data_class: type[LightningDataModule],
 ) -> Evaluation:
-    """Build the run's model as its checkpoint has it, with what the command line overrides.
+    """Build a run's model with its checkpoint's hyperparameters, except those given as options.
 
     Raises:
-        UserError: if there is no such run, or the checkpoint fits neither the model nor the data.
+        UserError: if there is no such run, or its checkpoint does not fit the model or the data.
     """
-    if arguments.wants_help():
+    if arguments.wants_help():  # the parser prints it and exits, so that no run is needed
         folder = run_folder_for_fit(arguments.run, arguments.configs)
         layers = project_layers()
     else:
@@ -70,11 +70,11 @@ def load_evaluation(
     cli.build(known_facts=hyperparameters if predicts_new_data else None)
     check_same_facts(cli, hyperparameters)
     return Evaluation(
-        folder,
-        cli.trainer,
-        cli.model,
-        cli.datamodule,
-        ckpt_path,
-        cli.config.weights_only,
-        checkpoint,
+        folder=folder,
+        trainer=cli.trainer,
+        model=cli.model,
+        data=cli.datamodule,
+        ckpt_path=ckpt_path,
+        weights_only=cli.config.weights_only,
+        checkpoint=checkpoint,
     )

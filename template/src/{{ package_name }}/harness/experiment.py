@@ -13,12 +13,12 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from .arguments import Arguments
 from .checkpoints import Checkpoint
-from .config import INSTANTIATOR, DeferredCLI, fill_placeholders
+from .config import DeferredCLI, fill_placeholders
 from .errors import UserError
-from .lightning_internals import silence_known_warnings
+from .lightning_internals import INSTANTIATOR, silence_known_warnings
 from .run_folder import RunFolder
 
-MAX_VALUE_LENGTH = 99  # of a value in an error message
+MAX_VALUE_LENGTH = 99  # characters of a value in an error message
 ID_BYTES = 4
 
 
@@ -30,6 +30,8 @@ def parse_experiment(
 ) -> DeferredCLI:
     """Read a configuration: files, the last of which wins, then the command line.
 
+    Also sets what holds for the whole process: ignored warnings, and the precision of matmuls.
+
     Raises:
         UserError: for an unknown key, a wrong type, or a number outside its range.
     """
@@ -40,7 +42,7 @@ def parse_experiment(
 
 
 def new_run_id() -> str:
-    """A word that no other run has, for loggers that keep the runs of all projects in one place."""
+    """A random identifier, for loggers that keep the runs of all projects in one place."""
     return token_hex(ID_BYTES)
 
 

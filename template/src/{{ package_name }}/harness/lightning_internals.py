@@ -1,7 +1,7 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Everything that relies on private or undocumented names of Lightning.
 
-Each function states why it needs them. All were checked against Lightning 2.6.6; `pyproject.toml`
+Each entry states why it is needed. All were checked against Lightning 2.6.6; `pyproject.toml`
 bounds Lightning accordingly. When the bound is raised, check these first.
 """
 
@@ -15,6 +15,13 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch.utils.data import DistributedSampler
+
+# Lightning keeps this key among the hyperparameters, to build the class again; it is not a
+# parameter of the model.
+INSTANTIATOR = "_instantiator"
+# A sharded checkpoint of fsdp2 is a folder; this file in it holds all but the weights. Lightning
+# does not export the name.
+SHARDED_METADATA = "meta.pt"
 
 
 def silence_known_warnings() -> None:
@@ -62,7 +69,7 @@ def call_after_data_is_prepared(trainer: Trainer, action: Callable[[], None]) ->
 def training_position(trainer: Trainer | None) -> tuple[int, int]:
     """The epoch, and how many of its batches are done; (0, 0) outside of training.
 
-    The loops are public, their progress counters are not documented.
+    The loops are public, but their progress counters are not documented.
     """
     if trainer is None or not trainer.training:
         return 0, 0
@@ -72,7 +79,7 @@ def training_position(trainer: Trainer | None) -> tuple[int, int]:
 def logged_steps(trainer: Trainer) -> int:
     """How many steps the loggers have seen, which is the step that they are given next.
 
-    A validation inside an epoch runs before its training step is counted.
+    A validation runs before Lightning counts the training step that it follows.
     """
     steps = trainer.fit_loop.epoch_loop._batches_that_stepped
     if trainer.validating:
@@ -81,9 +88,10 @@ def logged_steps(trainer: Trainer) -> int:
 
 
 def restore_logged_steps(trainer: Trainer, steps: int) -> None:
-    """Set the counters that Lightning restores by guessing when a checkpoint is saved.
+    """Correct the counters of a resumed run, when its first batch starts.
 
-    It assumes a checkpoint of `ModelCheckpoint`; `last.ckpt` is written between two steps.
+    Lightning restores them as if every checkpoint were saved within a step, as those of
+    `ModelCheckpoint` are; `last.ckpt` is saved between two steps.
     """
     loop = trainer.fit_loop.epoch_loop
     loop._batches_that_stepped = steps
@@ -119,7 +127,8 @@ def set_data_parallel_size(strategy: ModelParallelStrategy, size: int) -> None:
 def stop_refresh_thread(bar: RichProgressBar) -> None:
     """End the thread that redraws a progress bar, before the bar is drawn for the last time.
 
-    Lightning ends it afterwards, and then the thread may draw the bar once more, on a new line.
+    Lightning ends it afterwards, and then the thread may draw the bar once more, on a new line. The
+    thread is Lightning's, the private attribute is rich's (checked with 15.0).
     """
     if bar.progress is None:
         return
@@ -133,5 +142,6 @@ def stop_refresh_thread(bar: RichProgressBar) -> None:
 class KeptSampler(DistributedSampler):
     """A sampler that Lightning leaves in place.
 
-    With several devices it replaces every sampler that is not a `DistributedSampler`.
+    With several devices it replaces every sampler that is not a `DistributedSampler`. Nothing but
+    the type is used, so that a subclass need not call the constructor.
     """

@@ -23,7 +23,7 @@ from .seeding import run_seed, seed_at
 from .signals import ignore_signals
 
 MAX_DEFAULT_WORKERS = 8
-MIN_UNEVEN_BATCH = 3  # so that a last batch has two samples, which batch norm needs
+MIN_LAST_BATCH = 2  # samples, which batch norm needs
 
 # (seed, epoch, index of the sample)
 Address = tuple[int, int, int]
@@ -62,7 +62,7 @@ def make_loader(dataset: Any, data: LightningDataModule, train: bool = False) ->
 
 
 def number_of_workers(dataset: Any, data: LightningDataModule) -> int:
-    """The loader processes: by default none for data in memory, else a share of the cores."""
+    """How many loader processes; by default none for data in memory, else a share of the cores."""
     asked = data.hparams["num_workers"]
     if asked is not None:
         return asked
@@ -78,14 +78,14 @@ def number_of_workers(dataset: Any, data: LightningDataModule) -> int:
 
 
 def world_of(trainer: Trainer | None) -> tuple[int, int]:
-    """The number of ranks, and the number of this one."""
+    """The number of ranks, and the global rank of this process; outside of a Trainer (1, 0)."""
     if trainer is None:
         return 1, 0
     return trainer.world_size, trainer.global_rank
 
 
 def samples_per_rank(data: LightningDataModule) -> int:
-    """This rank's share of a batch.
+    """The number of samples in this rank's part of a batch.
 
     Raises:
         UserError: if the ranks cannot share it evenly.
@@ -101,9 +101,13 @@ def samples_per_rank(data: LightningDataModule) -> int:
 
 
 class ResumableLoader(DataLoader):
-    """A DataLoader whose sampler is asked for its place when the first batch is requested.
+    """A DataLoader that asks its sampler where to resume when the first batch is requested.
 
-    The Trainer makes an iterator before it knows where to resume; a generator runs later.
+    The Trainer makes the iterator before it knows where to resume. `__iter__` is a generator, so
+    that its body runs later.
+
+    Raises:
+        UserError: in the main process, for one that was raised while a sample was read.
     """
 
     def __iter__(self) -> Any:
@@ -113,7 +117,7 @@ class ResumableLoader(DataLoader):
             yield batch
 
     def state_dict(self) -> dict:
-        """Empty, since the Trainer's progress is enough; Lightning asks whether there is one."""
+        """Empty, since the Trainer's progress is enough; Lightning warns of loaders without it."""
         return {}
 
     def load_state_dict(self, state: dict) -> None:
@@ -121,7 +125,7 @@ class ResumableLoader(DataLoader):
 
 
 class AddressedSampler(KeptSampler):
-    """Addresses of this rank's share of the epoch's batches, from where training is.
+    """Yields the addresses of this rank's samples, from the batch where training is.
 
     Global batches are cut from the epoch's order before each rank takes its part, so that their
     sequence does not depend on the number of ranks.
@@ -143,7 +147,7 @@ class AddressedSampler(KeptSampler):
     def size_of_last_batch(self) -> int:
         """Samples of the last batch if it is incomplete; 0 if it is dropped."""
         rest = self.sample_count % self.batch_size
-        if 2 * rest < max(self.batch_size, MIN_UNEVEN_BATCH):
+        if rest < MIN_LAST_BATCH or 2 * rest < self.batch_size:
             return 0
         return rest - rest % self.ranks
 
@@ -194,7 +198,7 @@ class AddressedDataset(Dataset):
 
     def read(self, addresses: list[Address]) -> Any:
         if hasattr(self.dataset, "__getitems__"):
-            seed_at(*addresses[0])
+            seed_at(*addresses[0])  # one seed for the batch: that of its first sample
             return self.dataset.__getitems__([index for _, _, index in addresses])
         samples = []
         for address in addresses:
@@ -210,8 +214,8 @@ def with_seed(address: Address | int) -> Address:
     return 0, 0, address
 
 
-def collate(read: Any) -> Any:
-    """Make a batch of a list of samples; a batch that is read as a whole, and a failure, pass."""
-    if isinstance(read, list):
-        return default_collate(read)
-    return default_convert(read)
+def collate(fetched: Any) -> Any:
+    """Collate a list of samples; convert the arrays of a whole batch; pass on a `WorkerFailure`."""
+    if isinstance(fetched, list):
+        return default_collate(fetched)
+    return default_convert(fetched)

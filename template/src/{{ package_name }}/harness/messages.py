@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-# SLURM's variables are also set in commands started by hand inside a job; there the rank is 0.
+# SLURM_PROCID is also set in a shell inside a job, where no ranks were started; there it is 0.
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 
@@ -15,7 +15,7 @@ def is_rank_zero() -> bool:
 
 
 def note(text: str) -> None:
-    """Print something worth knowing that is not an error."""
+    """Print on stderr, from rank 0 only, something worth knowing that is not an error."""
     if is_rank_zero():
         print(f"note  {text}", file=sys.stderr)
 

@@ -46,7 +46,7 @@ def adamw_warmup_cosine(
 
 def parameter_groups(module: LightningModule, weight_decay: float) -> list[dict[str, Any]]:
     """The trainable parameters in two groups: matrices with weight decay, vectors without."""
-    # By now fsdp has flattened the parameters, so that the number of dimensions is not enough.
+    # fsdp has flattened the parameters by now, so that a matrix may have one dimension.
     matrix_ids = set()
     for layer in module.modules():
         if isinstance(layer, LAYERS_WITH_MATRICES):

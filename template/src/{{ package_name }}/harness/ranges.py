@@ -46,7 +46,7 @@ class Range:
 
 
 def range_error(key: str, value: Any, allowed: Range) -> list[str]:
-    """A line if the number is outside its range; other types are the parser's business."""
+    """A line if the value is a number outside its range; the parser checks the types."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and value not in allowed:
         return [f"{key} must be {allowed}, got {value}"]
@@ -56,7 +56,7 @@ def range_error(key: str, value: Any, allowed: Range) -> list[str]:
 def range_errors(
     section: str, function: Callable[..., Any], values: Mapping[str, Any]
 ) -> list[str]:
-    """Hold the values of a configuration section against the ranges in a signature.
+    """Check the values of a configuration section against the ranges in a signature.
 
     Args:
         section: the prefix of its keys, such as `model`.

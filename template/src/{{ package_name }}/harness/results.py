@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""What a command found out: final metrics, in the run's folder."""
+"""The final metrics of a command, which are saved in the run's folder."""
 
 import math
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def check_finite(metrics: Mapping[str, Any]) -> None:
 
 
 def save_metrics(trainer: Any, folder: RunFolder, command: str, metrics: Mapping[str, Any]) -> None:
-    """Write `runs/NAME/COMMAND.json`, once, and not for a dry run."""
+    """Write `runs/NAME/COMMAND.json` on rank 0, unless it is a dry run (`fast_dev_run`)."""
     if not trainer.is_global_zero or trainer.fast_dev_run or not folder.path.exists():
         return
     path = folder.save_metrics(command, metrics)

@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Lets the metrics files of a run resume, without the rows of the steps that are repeated."""
+"""Lets loggers continue the files of a resumed run, without the steps that it repeats."""
 
 import csv
 from pathlib import Path

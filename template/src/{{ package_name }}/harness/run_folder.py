@@ -51,7 +51,7 @@ class RunFolder:
         return None
 
     def open(self, config: str, restart: bool) -> None:
-        """Lock the folder, clear what must not stay, and record the configuration.
+        """Lock the folder, delete leftovers of a crash, and record the configuration.
 
         Args:
             config: the text of config.yaml.
@@ -87,7 +87,7 @@ class RunFolder:
     def delete_if_unused(self) -> None:
         """Remove the folder of a run that failed before there was anything to resume.
 
-        A folder that this process has not locked may be another one's.
+        A folder that this process has not locked may belong to another process.
         """
         if self.was_opened and not self.has_checkpoints():
             shutil.rmtree(self.path, ignore_errors=True)

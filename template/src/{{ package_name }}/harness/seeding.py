@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Random draws with an address: each depends on its place in training alone."""
+"""Random draws with an address: each depends only on where in training it is made."""
 
 import os
 import random
@@ -18,7 +18,11 @@ def run_seed() -> int:
 
 
 def seed_at(*address: int | str) -> None:
-    """Seed torch (CPU, CUDA, MPS), NumPy and Python from a hash of the address."""
+    """Seed torch (CPU, CUDA, MPS), NumPy and Python from a hash of the address.
+
+    Args:
+        address: names the draws that follow, such as `(seed, epoch, index)` for a sample.
+    """
     digest = blake2b(repr(address).encode(), digest_size=SEED_BYTES).digest()
     seed = int.from_bytes(digest) >> 1  # torch's seeds are signed
     random.seed(seed)

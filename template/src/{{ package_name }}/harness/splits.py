@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Splits of the data: cutting them, and what is worth knowing about them."""
+"""Cuts the splits of the data, and reports what is suspicious about them."""
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
@@ -28,8 +28,9 @@ def cut_splits(
     Args:
         labels: the class of each sample of `train`; all equal if there are no classes.
         given: the splits that the data brings.
-        options: has `val_fraction` and `test_fraction`, shares of the samples; `split_seed`;
-            `folds`, the number of cross-validation folds, 0 to disable; and `fold`, the test fold.
+        options: the DataModule's `hparams`, with `val_fraction` and `test_fraction`, shares of the
+            samples; `split_seed`; `folds`, the number of cross-validation folds, 0 to disable; and
+            `fold`, the test fold.
 
     Returns:
         Indices into `labels`, ascending, for `train` and for each split that was cut.
@@ -40,7 +41,7 @@ def cut_splits(
     check_folds(len(labels), given, options)
     _, classes = np.unique(np.array(labels, str), return_inverse=True)
     shuffled = np.random.default_rng(options.split_seed).permutation(len(labels))
-    # Shuffled within a class, and class after class, so that every n-th sample is a fair sample.
+    # Sorted by class and shuffled within each, so that evenly spaced samples keep the proportions.
     remaining = shuffled[np.argsort(classes[shuffled], kind="stable")]
     splits = {}
     for name in CUT_ORDER:
@@ -89,29 +90,28 @@ def number_to_cut(name: str, sample_count: int, remaining_count: int, options: A
 
 def evenly_spaced(count: int, total: int) -> np.ndarray:
     """A boolean mask (total,) that is true `count` times, at even distances."""
-    position = np.arange(total)
-    return position * count % total + count >= total
+    due = np.arange(total + 1) * count // total  # how many are true before each position
+    return np.diff(due) == 1
 
 
 def check_nothing_is_empty(
     splits: Mapping[str, np.ndarray], labels: Sequence[Hashable], classes: np.ndarray
 ) -> None:
     """Refuse an empty split, and a class without training samples."""
-    lacking = None
     for name, indices in splits.items():
         if not len(indices):
-            lacking = f"samples for {name}"
-            break
-    else:
-        has_training_sample = np.isin(classes, classes[splits["train"]])
-        if not has_training_sample.all():
-            first = int(np.argmin(has_training_sample))
-            lacking = f"samples of class {labels[first]!r}"
-    if lacking:
-        raise UserError(
-            f"too few {lacking} to cut splits from {len(labels)};"
-            " add some, or bring splits of your own"
-        )
+            raise too_few(f"samples for {name}", len(labels))
+    has_training_sample = np.isin(classes, classes[splits["train"]])
+    if not has_training_sample.all():
+        first = int(np.argmin(has_training_sample))
+        raise too_few(f"samples of class {labels[first]!r}", len(labels))
+
+
+def too_few(lacking: str, sample_count: int) -> UserError:
+    return UserError(
+        f"too few {lacking} to cut splits from {sample_count};"
+        " add some, or bring splits of your own"
+    )
 
 
 def note_imbalance(labels: Sequence[Hashable]) -> None:

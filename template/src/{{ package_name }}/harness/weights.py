@@ -11,7 +11,7 @@ def load_weights(model: LightningModule, path: str, new_head: bool) -> None:
     """Load the weights that fit.
 
     Args:
-        model: gets the weights.
+        model: receives the weights.
         path: a checkpoint of this model, whose last layers may have another size.
         new_head: keep weights that the checkpoint lacks, or has in another shape, as they are.
 

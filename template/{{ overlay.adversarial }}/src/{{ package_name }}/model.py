@@ -43,22 +43,22 @@ class Model(LightningModule):
     `label` (B,) and `index` (B,), int64. Batches for `predict` have no `image`.
 
     Args:
-        image_shape: filled in from the data (as are the class names): channels, height and width.
-        class_names: filled in from the data; empty for images without classes.
+        image_shape: channels, height and width; filled in from the data, as is the next one.
+        class_names: empty for images without classes.
         latent: number of random values that an image is generated from, beside its class.
         width: channels at full size; half the size has twice as many, and smaller ones four times.
         penalty: weight of the gradient penalties.
         nudge: standard deviation of the noise that the finite differences add to images.
         ema_decay: share of itself that the average of weights keeps per step. 0 disables the
             average, and so do values over 0.992 with bf16-true.
-        sample_batches: number of batches that `val/mmd` and `test/mmd` compare, at most, because
-            their time grows with its square.
+        sample_batches: largest number of batches that `val/mmd` and `test/mmd` compare; their
+            time grows with its square.
         clip: largest norm of each network's gradient, in place of `trainer.gradient_clip_val`;
             0 disables.
         accumulate: number of parts that a batch is processed in, to save memory; in place of
             `trainer.accumulate_grad_batches`.
         lr: peak learning rate of both networks, after the warm-up.
-        weight_decay: AdamW's weight decay.
+        weight_decay: AdamW's weight decay, applied to all weights, biases included.
         warmup_steps: optimizer steps until the peak, at most a tenth of the run.
         compile: compile the networks with `torch.compile`.
     """
@@ -243,7 +243,7 @@ class Model(LightningModule):
         )
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        # In this hook the loss scale of 16-mixed is off the gradients already.
+        # When this hook runs, the gradients are no longer multiplied by the loss scale of 16-mixed.
         self.clip_gradients(
             optimizer,
             gradient_clip_val=self.hparams.clip,

@@ -34,7 +34,7 @@ class Model(LightningModule):
 
     Steps take batches of the samples of data.py, B of them: `inputs`, a list of what the network
     takes; `target`, for the loss and the metrics, not needed by `predict`; and `index` (B,), int64,
-    the samples' places in the dataset. Shapes, dtypes and values are those of the dataset.
+    the samples' positions in the dataset. Shapes, dtypes and values are those of the dataset.
 
     Args:
         network: a class or function that makes an `nn.Module`.
@@ -94,8 +94,8 @@ class Model(LightningModule):
 
     def setup(self, stage: str) -> None:
         path = self.hparams.weights
-        is_fresh_fit = stage == "fit" and self.trainer.ckpt_path is None
-        if path and is_fresh_fit:
+        starts_anew = stage == "fit" and self.trainer.ckpt_path is None
+        if path and starts_anew:
             with as_user_error(f"model.weights={path} is not a state dict of this network"):
                 state = torch.load(path, map_location="cpu", weights_only=True)
                 state = state.get("state_dict", state)
@@ -186,7 +186,7 @@ class Model(LightningModule):
             The number of classes of outputs (B, classes); 0 for other outputs.
 
         Raises:
-            UserError: that names the one which does not fit the batch.
+            UserError: that names the network, loss or metric that does not fit the batch.
         """
         options = self.hparams
         inputs = batch["inputs"]
@@ -284,7 +284,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 
 def restore_single_sums(metric: Metric) -> None:
-    """Undo that the precision bf16-true makes a metric's sums bfloat16."""
+    """Restore a metric's sums to single precision; bf16-true turns them into bfloat16."""
     for name, value in metric.metric_state.items():
         setattr(metric, name, to_single(value))
 

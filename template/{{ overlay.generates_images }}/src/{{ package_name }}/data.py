@@ -20,7 +20,7 @@ from .harness.splits import cut_splits, note_imbalance, note_leaks
 from .readers.class_folders import LabelledSplits, read_class_folders
 from .readers.images import ImageInfo, check_images, read_image
 
-MAX_ASPECT_RATIO = 4  # the square in the centre of a longer image shows too little of it
+MAX_ASPECT_RATIO = 4  # the square in the center of a longer image shows too little of it
 FLIP_PROBABILITY = 0.5
 DIGIT_SIZE = 8
 MAX_DIGIT_INK = 16  # in scikit-learn's scans
@@ -32,7 +32,7 @@ class DataModule(LightningDataModule):
     Args:
         path: a folder with `*.png` or `CLASS/*.png`, or with folders `train`, `val` and `test` of
             that form; by default scikit-learn's digits.
-        image_size: side in pixels, after cropping the square in the centre and resizing it; by
+        image_size: side in pixels, after cropping the square in the center and resizing it; by
             default 8 for the digits, 32 for a folder.
         channels: 1 for greyscale, 3 for RGB; by default 1 for the digits, 3 for a folder.
         batch_size: images per batch, summed over all devices.
@@ -173,8 +173,8 @@ class ImageDataset(Dataset):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitems__(self, places: list[int]) -> dict:
-        index = self.order[places]
+    def __getitems__(self, indices: list[int]) -> dict:
+        index = self.order[indices]
         selected = self.source.images[index]
         if self.in_memory:
             names = [str(position) for position in index]
@@ -209,8 +209,8 @@ class SampleRequests(Dataset):
     def __len__(self) -> int:
         return self.samples
 
-    def __getitems__(self, places: list[int]) -> dict:
-        index = torch.tensor(places)
+    def __getitems__(self, indices: list[int]) -> dict:
+        index = torch.tensor(indices)
         return {
             "index": index,
             "label": index % max(1, self.class_count),
@@ -274,7 +274,7 @@ def check_files(
     image_size: int,
     errors: ErrorCollector,
 ) -> dict[str, str]:
-    """The content of each readable image, as a hash, by its path."""
+    """Report images that cannot be read or used; return a hash of each readable one, by path."""
     paths: list[Path] = []
     for samples in found.splits.values():
         paths.extend(samples.images)
@@ -348,13 +348,13 @@ def read_pixels(path: str, image_shape: list[int]) -> np.ndarray:
 
 
 def color_mode(image_shape: list[int]) -> Literal["L", "RGB"]:
-    """Pillow's name for greyscale or colour."""
+    """Pillow's name for greyscale or color."""
     channels = image_shape[0]
     return "L" if channels == 1 else "RGB"
 
 
 def crop_and_resize(image: Image.Image, image_shape: list[int]) -> np.ndarray:
-    """The pixels (C, H, W) of the square in the centre, uint8."""
+    """The pixels (C, H, W) of the square in the center, uint8."""
     channels, height, width = image_shape
     fitted = ImageOps.fit(
         image,

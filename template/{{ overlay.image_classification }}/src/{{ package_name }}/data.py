@@ -42,9 +42,9 @@ class DataModule(LightningDataModule):
 
     Args:
         path: a folder with `CLASS/*.png` or `{train,val,test}/CLASS/*.png`; by default the digits.
-        hub: a Hugging Face dataset with the columns `image` and `label`: its name or local folder.
+        hub: a Hugging Face dataset with the columns `image` and `label`, by name or local folder.
         predict_path: an image, or a folder of images, for `predict`; by default the test split.
-        image_size: side in pixels, after resizing and centre cropping.
+        image_size: side in pixels, after resizing and center cropping.
         batch_size: images per batch, summed over all devices.
         val_fraction: share of all images held out for validation if the data has no `val` split.
         test_fraction: share of all images held out for testing if the data has no `test` split.
@@ -57,7 +57,7 @@ class DataModule(LightningDataModule):
         num_workers: loader processes; by default chosen for the data and the machine.
 
     Raises:
-        UserError: with all errors in the data, when data are prepared or a fact is read.
+        UserError: with all errors in the data, when the data is prepared or a fact is read.
     """
 
     hparams: Any
@@ -153,11 +153,11 @@ class DataModule(LightningDataModule):
 
 @dataclass(frozen=True)
 class LoadedImages:
-    """What the options of the data name.
+    """The images that the options name, found and checked.
 
     Args:
         splits: `train`, `val` and `test`.
-        class_names: what the labels index.
+        class_names: by label.
         predict_paths: the images of `data.predict_path`.
     """
 

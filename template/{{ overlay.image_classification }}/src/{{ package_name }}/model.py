@@ -19,8 +19,9 @@ from .harness.ranges import Range
 class Model(LightningModule):
     """Minimizes the cross-entropy of a timm backbone with a new classification head.
 
-    Every step takes a batch with `image`, float (B, 3, H, W) with values from 0 to 1, `label`,
-    int64 (B,), the index in `class_names`, and `name`, what identifies each of the B images.
+    Every step takes a batch with `image`, float (B, 3, H, W) with values from 0 to 1; `label`,
+    int64 (B,), the index in `class_names`; and `name`, a list of B paths, or int64 (B,), the
+    indices of images that are not files. `predict_step` does not read `label`.
 
     Args:
         class_names: filled in from the data.
@@ -78,9 +79,9 @@ class Model(LightningModule):
         try:
             timm.models.load_pretrained(self.net, num_classes=len(self.hparams.class_names))
         except Exception as error:  # of many types: offline, or nothing is published
-            reason = str(error).splitlines()[0]
+            reason = str(error).partition("\n")[0]
             raise UserError(
-                f"model.pretrained=true: {self.hparams.backbone} has no weights to load "
+                f"model.pretrained=true: cannot load weights of {self.hparams.backbone} "
                 f"({reason}); choose another model.backbone, or set it to false"
             ) from error
 

@@ -39,21 +39,22 @@ class Model(LightningModule):
     `label` (B,) and `index` (B,), int64. Batches for `predict` have no `image`.
 
     Args:
-        image_shape: filled in from the data (as are the class names): channels, height and width.
-        class_names: filled in from the data; empty for images without classes.
+        image_shape: channels, height and width; filled in from the data, as is the next one.
+        class_names: empty for images without classes.
         patch_size: side in pixels of the squares that become tokens.
         depth: number of transformer blocks.
-        dim: width of the tokens' vectors.
-        heads: attention heads per block.
+        dim: width of the transformer.
+        heads: attention heads per block, each dim / heads wide.
         label_dropout: share of training images whose class is withheld, for guidance.
         guidance: values over 1 give samples more typical of their class and less diverse
             (arXiv 2207.12598).
         sampling_steps: steps of Heun's method from noise to image, with two evaluations each.
         ema_decay: share of itself that the average of weights keeps per step. 0 disables the
             average, and so do values over 0.992 with bf16-true.
-        sample_every: generate samples for `val/mmd`, which takes time, once in so many epochs.
-        sample_batches: number of batches that `val/mmd` and `test/mmd` compare, at most, because
-            their time grows with its square.
+        sample_every: number of epochs from one `val/mmd` to the next, since it takes time to
+            generate the samples.
+        sample_batches: largest number of batches that `val/mmd` and `test/mmd` compare; their
+            time grows with its square. 0 disables both.
         lr: peak learning rate, after the warm-up.
         weight_decay: AdamW's weight decay, applied to matrices and kernels only.
         warmup_steps: optimizer steps until the peak, at most a tenth of the run.

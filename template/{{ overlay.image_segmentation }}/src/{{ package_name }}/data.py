@@ -184,11 +184,13 @@ class MaskDataset(Dataset):
     """Images and masks, scaled to fit into a square, with padding on the right or below.
 
     Each item is a dict with
-    - `image`: float (3, S, S), values from 0 to 1, 0 in the padding;
+    - `image`: float32 (3, S, S), values from 0 to 1, 0 in the padding;
     - `mask`: uint8 (S, S), class indices, 255 (ignored) in the padding;
     - `name`: the path of the image, or its number if it is in memory;
-    - `size`: int (2,), height and width of the image before scaling;
-    - `scaled_size`: int (2,), height and width of the part of the square without padding.
+    - `size`: int64 (2,), height and width of the image before scaling;
+    - `scaled_size`: int64 (2,), height and width of the part of the square without padding.
+
+    In a batch, tensors are stacked, and `name` is a list of B paths, or int64 (B,).
     """
 
     def __init__(

@@ -31,12 +31,15 @@ class Model(LightningModule):
     """Trains on cross-entropy plus soft Dice (arXiv 1606.04797) of the logits of each pixel.
 
     All steps take a batch with `image`, float (B, 3, S, S) with values from 0 to 1, and `mask`,
-    uint8 (B, S, S) with class indices and 255 for pixels that are ignored; for `predict` also
-    `name`, a path or number of each image, and `size`, int (B, 2), its height and width.
+    uint8 (B, S, S) with class indices and 255 for pixels that are ignored. `predict_step` does not
+    read `mask`, but `name`, a list of B paths, or int64 (B,), the numbers of images in memory;
+    `size`, int64 (B, 2), the height and width of each image before scaling; and `scaled_size`,
+    int64 (B, 2), those of the part of the square that is not padding.
 
     Args:
         class_names: filled in from the data; the indices in masks refer to this list.
-        architecture: of `smp.create_model`: unet, unetplusplus, fpn, deeplabv3plus, segformer, ...
+        architecture: a name that `smp.create_model` takes, such as unet, unetplusplus, fpn,
+            deeplabv3plus or segformer.
         encoder: one of `smp.encoders.get_encoder_names()`, or `tu-` and a name from
             `timm.list_models()`.
         depth: how often the encoder of a unet, unetplusplus or manet halves the resolution, 3 to 5.

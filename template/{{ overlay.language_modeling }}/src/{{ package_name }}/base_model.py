@@ -41,9 +41,8 @@ class BaseModel(nn.Module):
                 target_modules="all-linear",
                 task_type="CAUSAL_LM",
             )
-            with warnings.catch_warnings(
-                action="ignore"
-            ):  # peft calls what transformers 5 deprecates
+            # peft calls what transformers 5 deprecates.
+            with warnings.catch_warnings(action="ignore"):
                 self.net = get_peft_model(self.net, lora)
 
     def forward(self, tokens: Tensor, documents: Tensor | None = None) -> Tensor:

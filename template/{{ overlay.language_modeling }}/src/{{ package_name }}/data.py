@@ -59,9 +59,12 @@ class DataModule(LightningDataModule):
         test_fraction: share of `train`'s documents held out for testing if the data has no `test`
             split; it is held out first.
         split_seed: seed of the random splits.
-        num_workers: loader processes; by default 0, since the text is in memory; 1 for a stream.
+        num_workers: loader processes; by default chosen for the data and the machine.
         stream: read `train` from disk during training, for text larger than memory. The files come
             in another order each time, and `path` must have `val` and `test`.
+
+    Raises:
+        UserError: with all errors in the data, when the data is prepared or a fact is read.
     """
 
     hparams: Any
@@ -88,7 +91,7 @@ class DataModule(LightningDataModule):
         # model's vocab_size is another one.
         self.save_hyperparameters(logger=base is None)
 
-    # Facts that the model is given.
+    # Facts: they fill in the Model's parameters of the same names.
 
     @property
     def base_config(self) -> str:
@@ -128,9 +131,9 @@ class DataModule(LightningDataModule):
             UserError: with a line for each error in the data.
         """
         if self.hparams.predict_path:
-            self.prompts  # noqa: B018
-        else:
-            self.windows  # noqa: B018
+            _ = self.prompts
+            return
+        _ = self.windows
 
     def train_dataloader(self) -> DataLoader:
         if self.hparams.stream:
@@ -150,8 +153,8 @@ class DataModule(LightningDataModule):
     def windows(self) -> dict[str, Any]:
         """The `Windows` of each split; with `stream`, a `WindowStream` for `train`."""
         own_vocabulary = self.hparams.vocab_size != BYTE_VALUES
-        own_size = self.hparams.bytes_per_token != 1
-        if own_vocabulary != own_size:
+        own_token_size = self.hparams.bytes_per_token != 1
+        if own_vocabulary != own_token_size:
             raise UserError(
                 "data.vocab_size and data.bytes_per_token belong together: set both for .npy,"
                 " neither for text"
@@ -267,6 +270,8 @@ class Windows(Dataset):
         tokens: (context + 1,) unsigned integers below the vocabulary's size;
         bytes: int, bytes of text that all tokens but the first stand for;
         input: str, the document in which the window starts, and at which of its tokens.
+
+    A batch has `tokens` (B, context + 1), `bytes` (B,) int64, and `input`, a list of B strings.
 
     Args:
         split: its name, for error messages.

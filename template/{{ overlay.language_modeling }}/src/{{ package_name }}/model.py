@@ -23,11 +23,12 @@ MLP_RATIO = 4  # width of the MLP's hidden layer, relative to the transformer's
 
 
 class Model(LightningModule):
-    """Cross-entropy on the next token.
+    """Minimizes the cross-entropy of the next token.
 
     A batch of `training_step`, `validation_step` and `test_step` is a dict with
         tokens: (B, T + 1) unsigned integers below `vocab_size`; the last T are predicted;
         bytes: (B,) int64, the bytes of text that the last T tokens stand for.
+    That of `predict_step` is described in `Prompts` in data.py.
 
     Args:
         vocab_size: filled in from the data, as are the next three.
@@ -35,16 +36,16 @@ class Model(LightningModule):
         base_config: configuration of the base model, as JSON; without it, `depth`, `dim` and
             `heads` define a network.
         tokenizer: tokenizer of the base model, as JSON; without it, tokens are bytes.
-        depth: number of blocks.
-        dim: width of the stream that the blocks read and add to.
-        heads: attention heads; each is dim / heads wide.
+        depth: number of transformer blocks.
+        dim: width of the transformer.
+        heads: attention heads per block, each dim / heads wide.
         dropout: share of each block's output that is dropped; use it where epochs repeat.
         packed: a token sees its own document only, not what precedes that in the window.
-        pretrained: start from the base model's weights, fetched when training starts.
+        pretrained: start from the base model's weights, loaded when training starts.
         lora_rank: rank of LoRA's changes to the base model, which alone are trained; 0 trains
             all weights.
         new_tokens: number of tokens that `predict` adds to a prompt, at most.
-        temperature: of sampling in `predict`; 0 always takes the most likely token.
+        temperature: sampling temperature in `predict`; 0 always takes the most likely token.
         lr: peak learning rate, after the warm-up.
         weight_decay: AdamW's weight decay, applied to matrices and kernels only.
         warmup_steps: optimizer steps until the peak, at most a tenth of the run.

@@ -178,7 +178,7 @@ class BoxDataset(Dataset):
     """Images and boxes, read in whole batches, since images differ in size.
 
     A batch is a dict of lists with an entry for each image:
-    - `image`: float (3, H, W), values from 0 to 1;
+    - `image`: float32 (3, H, W), values from 0 to 1;
     - `boxes`: a list of [x1, y1, x2, y2] in pixels of `image`;
     - `labels`: a list of class indices from 0, as many as boxes;
     - `name`: the path of the image, or its number if it is in memory;

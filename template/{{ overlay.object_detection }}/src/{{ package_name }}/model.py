@@ -53,7 +53,7 @@ class Model(LightningModule):
     of class indices from 0; `name`, a path or a number.
 
     Args:
-        class_names: filled in from the data (as is image_size).
+        class_names: filled in from the data, as is the next one.
         image_size: longer side of an image in pixels.
         detector: `fcos`, a small one on `backbone`, or a name from
             `torchvision.models.list_models(module=torchvision.models.detection)`.
@@ -141,7 +141,7 @@ class Model(LightningModule):
         return self.log_losses(losses, "train", batch_size=len(targets))
 
     def validation_step(self, batch: dict, batch_idx: int) -> None:
-        """Update loss and mAP with a batch, described in the class docstring."""
+        """Log the losses of a batch, described in the class docstring, and update mAP with it."""
         targets = self.make_targets(batch)
         losses = self.compute_losses(batch, targets)
         self.log_losses(losses, "val", batch_size=len(targets))

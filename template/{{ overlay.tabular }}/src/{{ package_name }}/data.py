@@ -110,10 +110,10 @@ class DataModule(LightningDataModule):
         split_seed: seed of the random split, which keeps the proportions of the classes.
         folds: number of cross-validation folds; 0 disables.
         fold: index of the fold that is the test split, from 0.
-        num_workers: loader processes; by default none, since the table is in memory.
+        num_workers: loader processes; by default chosen for the data and the machine.
 
     Raises:
-        UserError: if the table cannot be used; when the data is prepared or a fact is read.
+        UserError: if the table cannot be used, when the data is prepared or a fact is read.
     """
 
     hparams: Any
@@ -147,7 +147,7 @@ class DataModule(LightningDataModule):
         else:
             self.regression = problem == "regression"
 
-    # Facts, which fill in the Model's parameters of the same names
+    # Facts: they fill in the Model's parameters of the same names.
 
     @property
     def columns(self) -> list[str]:

@@ -29,12 +29,12 @@ class Model(LightningModule):
         "input NAME": arrays of B cells of column NAME as in the file; for `predict` only.
 
     Args:
-        columns: input columns, numbers first; filled in from the data (as are the next four).
+        columns: input columns, numbers first; filled in from the data, as are the next four.
         scales: mean and standard deviation of each numeric column.
         categories: the known values of each other column.
         class_names: the classes; empty for regression.
         target_scale: mean and standard deviation of the target, for regression.
-        width: of the residual blocks.
+        width: width of the residual blocks.
         blocks: number of residual blocks.
         dropout: share of dropped activations, and of rows that skip the residual network; use more
             of it for fewer rows.
@@ -165,7 +165,7 @@ class Net(nn.Module):
         numbers: numeric columns, N.
         category_counts: known values of each categorical column; C entries.
         outputs: classes, or 1.
-        width: of the residual blocks.
+        width: width of the residual blocks.
         blocks: number of residual blocks.
         dropout: share of dropped activations, and of rows that skip the residual network.
     """

@@ -59,7 +59,10 @@ class DataModule(LightningDataModule):
         split_seed: seed of the random split, which keeps the proportions of the classes.
         folds: number of cross-validation folds; 0 disables.
         fold: index of the fold that is the test split, from 0.
-        num_workers: loader processes; by default 0, since the tokens are in memory.
+        num_workers: loader processes; by default chosen for the data and the machine.
+
+    Raises:
+        UserError: with all errors in the data, when the data is prepared or a fact is read.
     """
 
     hparams: Any
@@ -87,7 +90,7 @@ class DataModule(LightningDataModule):
         super().__init__()
         self.save_hyperparameters()
 
-    # Facts that the model is given.
+    # Facts: they fill in the Model's parameters of the same names.
 
     @property
     def class_names(self) -> list[str]:
@@ -126,7 +129,7 @@ class DataModule(LightningDataModule):
         Raises:
             UserError: with a line for each error in the data.
         """
-        self.texts  # noqa: B018
+        _ = self.texts
 
     def train_dataloader(self) -> DataLoader:
         return make_loader(self.texts["train"], self, train=True)

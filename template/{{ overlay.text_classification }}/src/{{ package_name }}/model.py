@@ -25,10 +25,11 @@ MLP_RATIO = 2  # width of the small encoder's MLP, relative to the encoder's
 
 
 class Model(LightningModule):
-    """Cross-entropy on the logits of the classes.
+    """Minimizes the cross-entropy of the classes of texts.
 
-    The steps take batches of `Texts` in data.py; they read `tokens` (B, T) int64, `mask` (B, T)
-    bool, and, except for `predict_step`, `label` (B,) int64.
+    The steps take batches of `Texts` in data.py: `tokens` (B, T) int64; `mask` (B, T) bool, false
+    for padding; and `label` (B,) int64, the index in `class_names`. Instead of `label`,
+    `predict_step` reads `input` and `text`, lists of B strings.
 
     Args:
         class_names: filled in from the data, as are the next two.
@@ -38,7 +39,7 @@ class Model(LightningModule):
         depth: number of layers of the small encoder.
         dim: width of the small encoder and of the n-grams' embeddings.
         heads: attention heads of the small encoder.
-        pretrained: start from the Hub model's weights, fetched when training starts.
+        pretrained: start from the Hub model's weights, loaded when training starts.
         ngrams: length of the longest n-grams that are counted beside the encoder; 0 disables them.
         buckets: number of embeddings that the n-grams, which are hashed, share.
         dropout: share of the n-grams, and of the features before the last layers, that is dropped.

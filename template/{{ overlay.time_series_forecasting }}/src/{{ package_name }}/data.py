@@ -31,7 +31,7 @@ Origins = list[np.ndarray]
 class Tables:
     """The series to train, validate and test on, and those of `predict_path`."""
 
-    known: SeriesTable
+    training: SeriesTable
     new: SeriesTable
 
 
@@ -91,7 +91,7 @@ class DataModule(LightningDataModule):
         super().__init__()
         self.save_hyperparameters()
 
-    # Facts, which fill in the model's parameters of the same names.
+    # Facts: they fill in the Model's parameters of the same names.
 
     @property
     def context(self) -> int:
@@ -103,7 +103,7 @@ class DataModule(LightningDataModule):
 
     @property
     def step_length(self) -> str:
-        return self.tables.known.frequency
+        return self.tables.training.frequency
 
     # Reading
 
@@ -114,16 +114,16 @@ class DataModule(LightningDataModule):
         if frequency is not None:
             parse_frequency(frequency)
         errors = ErrorCollector()
-        known = SeriesTable([], frequency or SYNTHETIC_FREQUENCY)
+        training = SeriesTable([], frequency or SYNTHETIC_FREQUENCY)
         with errors:
-            known = self.read_known_series(errors)
-        new = SeriesTable([], known.frequency)
+            training = self.read_training_series(errors)
+        new = SeriesTable([], training.frequency)
         with errors:
-            new = self.read_new_series(known.frequency, errors)
+            new = self.read_new_series(training.frequency, errors)
         errors.raise_if_any()
-        return Tables(known, new)
+        return Tables(training, new)
 
-    def read_known_series(self, errors: ErrorCollector) -> SeriesTable:
+    def read_training_series(self, errors: ErrorCollector) -> SeriesTable:
         """The series to train, validate and test on."""
         options = self.hparams
         path = options.path
@@ -151,18 +151,18 @@ class DataModule(LightningDataModule):
     def windows(self) -> dict[str, "Windows"]:
         """The windows of each split, and of `predict`."""
         options = self.hparams
-        known = self.tables.known
+        training = self.tables.training
         new = self.tables.new
-        origins = split_origins(known.series, options)
+        origins = split_origins(training.series, options)
         windows = {}
         for split in SPLITS:
-            windows[split] = Windows(known, origins[split], options)
+            windows[split] = Windows(training, origins[split], options)
         if new.series:
             ends = [np.array([len(one.values)]) for one in new.series]
             windows["predict"] = DescribedWindows(new, ends, options)
         else:
             first_of_test = [each[:1] for each in origins["test"]]
-            windows["predict"] = DescribedWindows(known, first_of_test, options)
+            windows["predict"] = DescribedWindows(training, first_of_test, options)
         return windows
 
     def prepare_data(self) -> None:

@@ -20,7 +20,7 @@ Count = Annotated[int, Range(min=1)]
 
 MEDIAN = 0.5
 SMALLEST_DEVIATION = 1e-5  # of a history; a constant one is not divided by zero
-PLACE_DEVIATION = 0.02  # of the position embedding at the start
+POSITION_STD = 0.02  # of the position embeddings at the start
 MOVING_AVERAGE = 25  # steps
 
 
@@ -41,13 +41,13 @@ class Model(LightningModule):
         horizon: steps to forecast.
         step_length: pandas' name of a step, such as h.
         network: `patch`, a transformer over patches (PatchTST), or `linear` (DLinear).
-        quantiles: to forecast, such as 0.9, in increasing order, including 0.5, the median.
+        quantiles: quantiles to forecast, such as 0.9, in increasing order, including 0.5.
         patch: steps per patch.
         stride: steps from one patch to the next.
         dim: width of the transformer.
-        depth: number of its blocks.
-        heads: attention heads, each dim / heads wide.
-        dropout: dropout probability in the blocks and before the last layer.
+        depth: number of transformer blocks.
+        heads: attention heads per block, each dim / heads wide.
+        dropout: share of dropped activations, in the blocks and before the last layer.
         lr: peak learning rate, after the warm-up.
         weight_decay: AdamW's weight decay, applied to matrices and kernels only.
         warmup_steps: optimizer steps until the peak, at most a tenth of the run.
@@ -279,8 +279,8 @@ class PatchTransformer(nn.Module):
         self.stride = stride
         patches = (context - patch) // stride + 2
         self.embed = nn.Linear(patch, dim)
-        places = PLACE_DEVIATION * torch.randn(patches, dim)
-        self.place = nn.Parameter(places)
+        positions = POSITION_STD * torch.randn(patches, dim)
+        self.place = nn.Parameter(positions)
         self.blocks = nn.ModuleList()
         for _ in range(depth):
             block = nn.TransformerEncoderLayer(

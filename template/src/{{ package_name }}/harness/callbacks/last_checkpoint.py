@@ -49,7 +49,7 @@ class LastCheckpoint(Callback):
         self.process_group: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # After Lightning's own handlers, which would save inside the handler.
+        # Now, to replace Lightning's handlers: under SLURM they save within the signal handler.
         self.stop_request.listen()
         if trainer.world_size > 1 and torch.distributed.is_initialized():
             # gloo compares on the CPU, so that a GPU need not wait.

@@ -8,8 +8,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 class SharedBuffers(Callback):
     """Sends rank 0's buffers, such as batch norm's statistics, to the other ranks.
 
-    Each rank has its own statistics, only ddp evens them out, and a checkpoint holds rank 0's. So
-    without this a resumed run would validate with other statistics than an uninterrupted one.
+    Each rank has its own statistics, only ddp synchronizes them, and a checkpoint holds rank 0's.
+    Without this a resumed run would validate with other statistics than an uninterrupted one.
     """
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

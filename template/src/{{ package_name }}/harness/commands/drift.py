@@ -30,7 +30,7 @@ def run(arguments: Arguments) -> int:
         The exit code: 3 if a file differs.
 
     Raises:
-        UserError: outside of a project.
+        UserError: outside of a project, or if an option is given.
     """
     refuse_options(arguments)
     answers = read_answers()
@@ -86,7 +86,7 @@ def render_managed_files(source: str, version: str, answers: dict[str, Any]) -> 
 
 
 def describe_difference(path: Path, rendered: Lines) -> str:
-    """How many lines were added and removed; empty if only the owner's lines differ."""
+    """`PATH +ADDED -REMOVED`, in lines, or empty if only the owner's lines differ."""
     if not path.is_file():
         return f"{path} is deleted"
     current = path.read_text("utf-8", "replace").splitlines()
@@ -111,7 +111,8 @@ def describe_difference(path: Path, rendered: Lines) -> str:
 def insertion_is_owners(rendered: Lines, current: Lines, old_start: int, new_start: int) -> bool:
     """Whether inserted lines are beside a comment `# Yours:`."""
     above = rendered[max(old_start - 1, 0) : old_start]
-    # An insertion that starts like the lines below it can be aligned lower; take the lowest place.
+    # If the inserted lines start like the lines below them, the same change can also be read as an
+    # insertion further down; take the lowest place.
     while old_start < len(rendered) and rendered[old_start] == current[new_start]:
         old_start += 1
         new_start += 1

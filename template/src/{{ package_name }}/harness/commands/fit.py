@@ -34,7 +34,7 @@ def run(
     model_class: type[LightningModule],
     data_class: type[LightningDataModule],
 ) -> None:
-    """Start a run, or resume it if it was cut off."""
+    """Start a run, or resume it if it was interrupted."""
     folder = run_folder_for_fit(arguments.run, arguments.configs)
     if folder.is_finished() and not arguments.restart:
         print(f"{folder.path} is finished; choose another --run, or start over with --restart")
@@ -149,9 +149,10 @@ def make_resumable(
     config_text: str,
     restart: bool,
 ) -> None:
-    """Let training write into the run's folder, in a way that it can be resumed from any step."""
+    """Let training write into the run's folder, so that it can be resumed from any step."""
     trainer = cli.trainer
-    # They come first, so that what other callbacks log for a step is logged after it was saved.
+    # First in the list: last.ckpt is saved when a batch starts, before other callbacks log anything
+    # for that step, which a resumed run will log.
     trainer.callbacks[:0] = [LastCheckpoint(folder, checkpoint), StepSeeds(), SharedBuffers()]
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
 

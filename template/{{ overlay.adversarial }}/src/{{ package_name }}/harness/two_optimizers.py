@@ -38,6 +38,10 @@ def adamw_for_each(
         warmup_steps: optimizer steps until the peak, at most a tenth of the run. A run without
             an end does not decay.
 
+    Returns:
+        What `configure_optimizers` returns: for each network an optimizer, and a scheduler to step
+        after each of its steps.
+
     Raises:
         UserError: for DeepSpeed, which takes one optimizer, and fsdp, which cannot clip by norm.
     """

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-# Scans and scenes are divided here, so that no scan is in scenes of two groups.
+# Shares of the scans and of the scenes: a scene is composed of scans of its own group only.
 GROUPS = ((0.0, 0.8), (0.8, 0.9), (0.9, 1.0))
 
 MIN_DIGITS = 1

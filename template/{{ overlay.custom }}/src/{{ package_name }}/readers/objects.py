@@ -23,7 +23,7 @@ MAX_LENGTH = 300  # characters of a library's message, a signature or values in 
 
 @contextmanager
 def as_user_error(text: str) -> Iterator[None]:
-    """Turn an exception of code that is not ours into one line that begins with `text`.
+    """Turn an exception of the user's code, or a library's, into a line that begins with `text`.
 
     With the environment variable TRACEBACK set, the exception is raised as it is.
 
@@ -32,7 +32,7 @@ def as_user_error(text: str) -> Iterator[None]:
     """
     try:
         with warnings.catch_warnings(action="ignore"):
-            # Of losses that would stretch the target to the shape of the outputs.
+            # Losses warn of this before they broadcast the target to the shape of the outputs.
             warnings.filterwarnings("error", "Using a target size")
             yield
     except UserError:

@@ -17,7 +17,7 @@ class Samples(Dataset):
     """Some samples of a dataset.
 
     Each item is a dict with `inputs`, a list of the parts that the network takes; `target`, if the
-    sample has that part; and `index`, its place in the dataset. The parts are as the dataset
+    sample has that part; and `index`, its position in the dataset. The parts are as the dataset
     returns them.
 
     Args:

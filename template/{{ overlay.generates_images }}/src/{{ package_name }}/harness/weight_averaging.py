@@ -19,7 +19,7 @@ def update_average(
     """Move the averaged weights towards those of a network that has just made an optimizer step.
 
     The average keeps the share `decay` of itself, and less in the first steps, because it starts
-    from untrained weights.
+    from untrained weights; TensorFlow's `ExponentialMovingAverage` uses the same formula.
 
     Some dtypes cannot represent a change as small as `1 - decay`, such as bfloat16 with a `decay`
     over 0.992. An average would not move there, so the latest weights are copied instead.
@@ -38,8 +38,8 @@ def update_average(
 def whole_weights(model: nn.Module | None) -> AbstractContextManager:
     """A context in which each rank has all of the model's weights.
 
-    The older fsdp shards all weights as one flat tensor, so that a rank's shards of the average
-    and of the network do not belong to the same weights.
+    fsdp, unlike fsdp2, shards all weights as one flat tensor, so that a rank's shards of the
+    average and of the network do not belong to the same weights.
     """
     if isinstance(model, FullyShardedDataParallel):
         return FullyShardedDataParallel.summon_full_params(model)

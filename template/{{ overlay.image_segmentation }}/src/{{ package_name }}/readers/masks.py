@@ -102,7 +102,7 @@ def read_class_names(path: Path, errors: ErrorCollector) -> list[str]:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         errors.append(
-            f"{path}: must be UTF-8 text with one class name per line ({error}); save it so"
+            f"{path}: must be UTF-8 text with one class name per line ({error}); save it as UTF-8"
         )
         return []
     names = [line.strip() for line in text.rstrip().splitlines()]
@@ -233,7 +233,7 @@ def read_sample(pair: FilePair, images: Mapping[Path, ImageInfo], class_count: i
             " label some, or remove the mask and its image"
         )
     if class_count:
-        check_classes(pair.mask, class_indices, class_count)
+        check_class_indices(pair.mask, class_indices, class_count)
     return Sample(
         name=str(pair.image),
         image=pair.image,
@@ -275,7 +275,7 @@ def check_size(mask: Path, class_indices: np.ndarray, image: ImageInfo) -> None:
         )
 
 
-def check_classes(mask: Path, class_indices: np.ndarray, class_count: int) -> None:
+def check_class_indices(mask: Path, class_indices: np.ndarray, class_count: int) -> None:
     """Raise a `UserError` if a mask has a class without a name."""
     is_unknown = (class_indices >= class_count) & (class_indices != IGNORED)
     if is_unknown.any():

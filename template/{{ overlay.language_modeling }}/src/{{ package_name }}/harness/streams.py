@@ -51,7 +51,8 @@ class StreamLoader(ResumableLoader):
 
     def _get_iterator(self) -> Any:  # private to torch, checked with 2.15
         self.dataset.move_to_training_position()
-        # Lightning looks for this attribute to end the workers when an error ends training.
+        # torch sets this attribute only if workers are persistent. Lightning looks for it to end
+        # the workers when an error ends training.
         self._iterator = super()._get_iterator()
         return self._iterator
 

@@ -74,7 +74,11 @@ def read_prompts(file: Path) -> list[Text]:
 
 
 def read_utf8(file: Path) -> str:
-    """Raises UserError: if the file cannot be read, or is not UTF-8."""
+    """The content of a text file.
+
+    Raises:
+        UserError: if the file cannot be read, or is not UTF-8.
+    """
     try:
         return file.read_bytes().decode()
     except OSError as error:
@@ -88,7 +92,11 @@ def read_utf8(file: Path) -> str:
 
 
 def parse_line(line: str, place: str) -> str:
-    """The text of a line of `.jsonl`. Raises UserError: if there is none."""
+    """The text of a line of `.jsonl`.
+
+    Raises:
+        UserError: if there is none.
+    """
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

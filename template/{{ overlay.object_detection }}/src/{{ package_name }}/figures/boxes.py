@@ -26,7 +26,7 @@ def draw_detections(
 
     Args:
         image: RGB.
-        detections: the surest first; it is drawn last, on top of the others.
+        detections: highest confidence first; that one is drawn last, on top of the others.
         class_names: by which classes are colored.
     """
     zoom = max(1, MIN_LENGTH // max(image.size))

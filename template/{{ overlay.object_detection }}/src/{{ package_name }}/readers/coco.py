@@ -87,7 +87,9 @@ def find_files(root: Path, errors: ErrorCollector) -> dict[str, Path]:
     if "train" in paths:
         return paths
     for path in paths.values():
-        errors.append(f"{path}: needs train.json beside it; add it, or rename annotations.json")
+        errors.append(
+            f"{path}: needs train.json beside it; add it, or rename annotations.json to it"
+        )
     return {"train": root / "annotations.json"}
 
 
@@ -266,7 +268,7 @@ def check_aspect_ratio(path: Path, image: ImageInfo) -> None:
 
 
 def check_stated_size(sample: Sample, image: ImageInfo) -> None:
-    """Raise a `UserError` if an image has not the size in its entry."""
+    """Raise a `UserError` if an image does not have the size that its entry states."""
     size = (image.width, image.height)
     if sample.stated_size != size:
         raise UserError(

@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Reads a JSON file in COCO's format, and validates each entry of its lists for itself."""
+"""Reads a JSON file in COCO's format, and validates each entry of its lists on its own."""
 
 import json
 from collections.abc import Mapping

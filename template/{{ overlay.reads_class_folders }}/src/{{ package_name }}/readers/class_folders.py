@@ -45,7 +45,8 @@ def read_class_folders(
         classes_required: True: there are at least two classes, with images in every split.
             False: images may also be in no class folder at all (all labels are 0, and there are no
             class names), and `val` and `test` need not have every class.
-        sort_key: the order of the images, on which random splits depend; by default, by folder.
+        sort_key: of a path, to order the images, on which random splits depend; by default they
+            come folder by folder.
 
     Raises:
         UserError: with all errors so far, if there is nothing to train on.

@@ -302,7 +302,7 @@ def keep_upper_bits(image: Image.Image) -> Image.Image:
         raise ValueError(f"pixels from {lowest} to {highest} exceed 16 bits")
     transparent_value = image.info.get("transparency")
     if transparent_value is not None:
-        pixels[pixels == transparent_value] = MAX_16_BIT
+        pixels[pixels == transparent_value] = MAX_16_BIT  # white, as behind any transparency
     upper_bits = pixels >> 8
     return Image.fromarray(upper_bits.astype(np.uint8))
 

@@ -33,8 +33,9 @@ def assign_roles(
 ) -> Roles:
     """Decide which columns are numbers and which are text.
 
-    Columns without a role in `options` are text if most of their values are. A column that does
-    not exist, or has two roles, is reported and left out.
+    If `options.categorical` is None, the columns without a role that have mostly text are text; if
+    `options.numeric` is None, the others are numbers. A column that does not exist, or has two
+    roles, is reported and left out.
 
     Args:
         frame: the table.

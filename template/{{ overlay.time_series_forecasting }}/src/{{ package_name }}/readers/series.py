@@ -15,7 +15,7 @@ from .tables import read_table
 # A time zone behind a time of day: Z or an offset such as +02:00.
 TIME_ZONE = r"[T ]\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)$"
 MAX_TARGET = 1e30  # larger values overflow the model's single precision when they are squared
-MAX_FILLED_PER_TIME = 20  # a gap that would be filled with more is a misspelt time
+MAX_FILLED_PER_TIME = 20  # a series that would be filled with more has a misspelt time
 DEFAULT_FREQUENCY = "D"  # where no series has two times
 
 

@@ -15,7 +15,7 @@ class WandbLogger(loggers.WandbLogger):
         project: the project in W&B.
         name: the name of the run in W&B.
         save_dir: the folder that holds `wandb/`.
-        id: identifies the run when it is resumed; W&B never accepts one twice.
+        id: identifies the run when it is resumed. W&B does not accept the id of a deleted run.
         kwargs: see `lightning.pytorch.loggers.WandbLogger`.
     """
 
