@@ -53,9 +53,9 @@ def rename_in_file(name: str, old: str, new: str) -> None:
 
 
 def renamed(name: str, content: bytes, old: str, new: str) -> bytes:
-    """The new content of a file; what the owner must change in it is printed."""
+    """Return the new content of a file, and print what the owner must change in it."""
     text = content.removeprefix(BOM)
-    mark = content.removesuffix(text)
+    bom = content.removesuffix(text)
     text = rename_path(text, old, new)
     if name.endswith((".py", ".pyi")):
         try:
@@ -65,7 +65,7 @@ def renamed(name: str, content: bytes, old: str, new: str) -> bytes:
     import_that_is_left = rf"\bharness\s+import\b[^\n]*(?<!as )\b{old}\b"
     if re.search(import_that_is_left.encode(), text):
         print(f"{name} imports harness.{old}, which is harness.{new} now: change it there")
-    return mark + text
+    return bom + text
 
 
 def rename_path(text: bytes, old: str, new: str) -> bytes:

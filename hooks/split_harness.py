@@ -98,8 +98,8 @@ def removed_readers(folder: Path) -> dict[str, bytes]:
 def choose_legacy_folder(folder: Path) -> str:
     """`legacy`, or `legacy_readers` if the owner has another `legacy`."""
     legacy = folder / "legacy"
-    initial = legacy / "__init__.py"
-    if initial.is_file() and LEGACY_DOCSTRING in initial.read_text(encoding="utf-8"):
+    init_file = legacy / "__init__.py"
+    if init_file.is_file() and LEGACY_DOCSTRING in init_file.read_text(encoding="utf-8"):
         return "legacy"
     if legacy.exists() or legacy.with_suffix(".py").exists():
         return "legacy_readers"
@@ -142,7 +142,7 @@ def readers_in_use(package: str, files: list[Path], old_readers: dict[str, bytes
 
 
 def mentioned_modules(content: bytes, package: str, own_package: str) -> set[str]:
-    """What may be a module of the harness: imported from it, or in text like `harness.NAME`."""
+    """Names that may be modules of the harness: imported from it, or written `harness.NAME`."""
     found = {name.decode() for name in re.findall(rb"\bharness\.(\w+)", content)}
     try:
         tree = ast.parse(content.removeprefix(BOM).decode())
@@ -163,9 +163,9 @@ def write_legacy_module(folder: Path, name: str, content: bytes, project: Projec
     if path.exists():
         return
     path.parent.mkdir(exist_ok=True)
-    initial = path.with_name("__init__.py")
-    if not initial.exists():
-        initial.write_text(LEGACY_DOCSTRING, encoding="utf-8")
+    init_file = path.with_name("__init__.py")
+    if not init_file.exists():
+        init_file.write_text(LEGACY_DOCSTRING, encoding="utf-8")
 
     content = content.removeprefix(BOM)
     first_line, _, rest = content.partition(b"\n")
@@ -192,10 +192,10 @@ def write_legacy_module(folder: Path, name: str, content: bytes, project: Projec
 
 
 def rewrite_file(path: Path, project: Project) -> None:
-    """Rewrite what a Python or YAML file uses of the harness."""
+    """Rewrite the names of the harness that a Python or YAML file uses."""
     before = path.read_bytes()
     content = before.removeprefix(BOM)
-    mark = before.removesuffix(content)
+    bom = before.removesuffix(content)
     try:
         text = content.decode()
         if path.suffix in PYTHON_SUFFIXES:
@@ -210,7 +210,7 @@ def rewrite_file(path: Path, project: Project) -> None:
                 " correct yourself what it uses of the harness"
             )
         return
-    after = mark + text.encode()
+    after = bom + text.encode()
     if after != before:
         path.write_bytes(after)
         print(f"{path.as_posix()}: uses the new modules of the harness")

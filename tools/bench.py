@@ -61,12 +61,15 @@ def share_of_step(project: Project) -> float:
     with project.importable():
         seeding = importlib.import_module(f"{project.package}.harness.seeding")
         loaders = importlib.import_module(f"{project.package}.harness.loaders")
-        seed = seconds_of(partial(seeding.seed_at, SEED, "step", 3, 141, 0), 2000)
+        seeding_seconds = seconds_of(partial(seeding.seed_at, SEED, "step", 3, 141, 0), 2000)
         sampler = loaders.AddressedSampler(Data(), None, BATCH_SIZE)
-        order = seconds_of(partial(exhaust, sampler), 1) / BATCHES
-    share = (seed + order) / STEP_SECONDS
-    print(f"seeding a step {seed * 1e6:.1f} us, ordering a batch of {BATCH_SIZE}", end=" ")
-    print(f"{order * 1e6:.1f} us: {share:.2%} of a step of {STEP_SECONDS * 1000:.0f} ms")
+        ordering_seconds = seconds_of(partial(exhaust, sampler), 1) / BATCHES
+    share = (seeding_seconds + ordering_seconds) / STEP_SECONDS
+    print(
+        f"seeding a step {seeding_seconds * 1e6:.1f} us,"
+        f" ordering a batch of {BATCH_SIZE} {ordering_seconds * 1e6:.1f} us:"
+        f" {share:.2%} of a step of {STEP_SECONDS * 1000:.0f} ms"
+    )
     return share
 
 
@@ -74,10 +77,13 @@ def ratio_of_help(project: Project) -> float:
     """Print how long `--help` takes, and return its ratio to a Python that does nothing."""
     python = [sys.executable, "-c", "pass"]
     command = [sys.executable, project.script(), "--help"]
-    idle = seconds_of(partial(run_quietly, project, python), 1)
-    helped = seconds_of(partial(run_quietly, project, command), 1)
-    print(f"--help {helped:.3f} s, `python -c pass` {idle:.3f} s: ratio {helped / idle:.1f}")
-    return helped / idle
+    python_seconds = seconds_of(partial(run_quietly, project, python), 1)
+    help_seconds = seconds_of(partial(run_quietly, project, command), 1)
+    ratio = help_seconds / python_seconds
+    print(
+        f"--help {help_seconds:.3f} s, `python -c pass` {python_seconds:.3f} s: ratio {ratio:.1f}"
+    )
+    return ratio
 
 
 def run_quietly(project: Project, command: list[str]) -> None:

@@ -1,6 +1,6 @@
 """How dense Python code is: `density.py PATH ...` prints a row for each file and one for all.
 
-Three figures, as `../CONTRIBUTING.md` asks for them:
+Three figures, which tests/rendering/test_density.py bounds:
 
 - AST nodes per code line, where a code line is neither blank nor a comment nor part of a docstring;
 - comprehensions and generator expressions per 100 code lines;

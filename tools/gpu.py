@@ -1,4 +1,4 @@
-"""Run every choice that needs an NVIDIA GPU for a short real run: `python -m tools.gpu REPORT`.
+"""Try every choice that an NVIDIA GPU allows in a short real run: `python -m tools.gpu REPORT`.
 
 It needs no network: projects are rendered here, and run with the packages of this environment.
 """
@@ -34,9 +34,10 @@ validation, and a test of the best checkpoint.
 | task | choice | result | time |
 |---|---|---|---|
 """
-# A package that a choice needs beyond those of every project.
+# A package that a choice needs beyond those of every project; `deepspeed_*` need deepspeed.
 PACKAGES = {"transformer-engine": "transformer_engine"}
-NO_GPU = ("auto", "64-true")
+# The strategy `auto` is what each precision runs with, and 64-true is tested on the CPU.
+NOT_TRIED = ("auto", "64-true")
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class Choice:
 
     def missing_package(self) -> str | None:
         """The package that the choice needs, if it is not installed."""
-        package = "deepspeed" if self.value.startswith("deepspeed") else PACKAGES.get(self.value)
+        package = PACKAGES.get(self.value)
+        if self.value.startswith("deepspeed"):
+            package = "deepspeed"
         if package and importlib.util.find_spec(package) is None:
             return package
         return None
@@ -62,13 +65,13 @@ def all_choices() -> list[Choice]:
     found = []
     for question in ("strategy", "precision"):
         for value in choices(question):
-            if value not in NO_GPU:
+            if value not in NOT_TRIED:
                 found.append(Choice(question, value))
     return [*found, Choice("compile", "true")]
 
 
 def try_choice(task: str, choice: Choice, folder: Path, number: int) -> tuple[str, bool]:
-    """What to report of a choice, and whether it failed."""
+    """Run a task with a choice; return what to report, and whether it failed."""
     missing = choice.missing_package()
     if missing:
         return f"not run: {missing} is not installed", False
@@ -110,7 +113,8 @@ def main(report: Path) -> None:
                 row = f"| {task} | {choice.name}={choice.value} | {result} | {seconds:.0f} s |"
                 print(row, flush=True)
                 text += f"{row}\n"
-                failures += failed
+                if failed:
+                    failures += 1
     report.parent.mkdir(exist_ok=True)
     report.write_text(text)
     if failures:

@@ -129,8 +129,8 @@ def signatures(tree: ast.Module) -> list[str]:
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        has_docstring = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        if has_docstring and ast.get_docstring(node) is not None:
+        can_have_docstring = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if can_have_docstring and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return tree
 

@@ -104,7 +104,8 @@ def main(arguments: list[str]) -> int:
         differing = 0
         for task in options.tasks or known:
             differences = compare_task(task, before, after, commit)
-            differing += bool(differences)
+            if differences:
+                differing += 1
             print(f"{task:24}", "; ".join(differences) or "same", flush=True)
     return int(differing > 0)
 
@@ -167,6 +168,7 @@ def tasks_of(template: Path) -> list[str]:
 
 def small_options(template: Path, task: str) -> list[str]:
     """The options with which a step of the task takes milliseconds."""
+    # Until version 0.5.0, the folder of a task was called task_NAME.
     for folder in (f"{{{{ overlay.{task} }}}}", f"{{{{ task_{task} }}}}"):
         path = template / "template" / folder / "_task.jinja"
         if path.exists():

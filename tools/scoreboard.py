@@ -96,15 +96,15 @@ def read_scores(text: str) -> list[Score]:
             raise ValueError(f"not a row of the scoreboard: {line}")
         scores.append(
             Score(
-                found["task"],
-                found["options"] or "",
-                found["metric"],
-                float(found["low"]),
-                float(found["high"] or found["low"]),
-                float(found["baseline"]),
-                found["sign"],
-                float(found["bound"]),
-                float(found["seconds"]),
+                task=found["task"],
+                options=found["options"] or "",
+                metric=found["metric"],
+                low=float(found["low"]),
+                high=float(found["high"] or found["low"]),
+                baseline=float(found["baseline"]),
+                sign=found["sign"],
+                bound=float(found["bound"]),
+                seconds=float(found["seconds"]),
             )
         )
     return scores
@@ -164,14 +164,23 @@ def score_task(
         runs = {seed: f"score-{number}-{seed}" for seed in seeds}
         seconds = [train(project, run, options, seed) for seed, run in runs.items()]
         results = [project.result(run) for run in runs.values()]
-        simple = baseline_of_run(project, next(iter(runs.values())))
+        baselines = baseline_of_run(project, next(iter(runs.values())))
         for metric, text in metrics.items():
             sign, bound = text.split()
             values = [result[metric] for result in results]
-            name = metric.removeprefix("test/")
-            low, high = min(values), max(values)
-            limits = (low, high, simple[metric], sign, float(bound))
-            scores.append(Score(task, options, name, *limits, seconds[0]))
+            scores.append(
+                Score(
+                    task=task,
+                    options=options,
+                    metric=metric.removeprefix("test/"),
+                    low=min(values),
+                    high=max(values),
+                    baseline=baselines[metric],
+                    sign=sign,
+                    bound=float(bound),
+                    seconds=seconds[0],
+                )
+            )
     return scores
 
 
@@ -184,7 +193,7 @@ def main(folder: Path, tasks: list[str]) -> None:
             print(score.row(), flush=True)
             if not score.is_within_bound():
                 print(f"  not within its bound: {score.sign} {score.bound:g}")
-        # After each task, since all of them take half an hour.
+        # Written after each task, so that an interruption loses no more than one.
         SCOREBOARD.write_text(format_scoreboard(chain.from_iterable(scores.values())))
 
 

@@ -55,7 +55,7 @@ def write_entry_point(folder: Path, files: list[Path], old_cli: bytes) -> None:
 
 
 def find_in_old_cli(name: str, package: str, old_cli: bytes) -> str | None:
-    """The import statement for a class, by the old harness; None if it no longer works."""
+    """The import statement for a class in the old harness; None if it no longer works."""
     try:
         tree = ast.parse(old_cli.decode())
     except (SyntaxError, ValueError):

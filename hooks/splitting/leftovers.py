@@ -22,7 +22,7 @@ from .imports import absolute_module
 from .moves import MOVED, OLD_READERS, REPLACED_MODULES
 from .rewriting import is_in_harness
 
-# Of each module, the versions that releases had, by git's hash.
+# For each module, git's hashes of the versions that were released.
 RELEASED_BLOBS = Path(__file__).with_name("released_blobs.json")
 CONFLICT_MARK = b"<<<<<<< before updating"
 OLD_TEST_FILE = Path("tests/harness/test_harness.py")
@@ -31,7 +31,7 @@ MAX_TEXT_BYTES = 1_000_000
 
 
 def report_lost_changes(folder: Path, unused_readers: list[str]) -> None:
-    """Name the modules that are gone or rewritten although the owner had changed them."""
+    """Print the modules that are gone or rewritten although the owner had changed them."""
     released = json.loads(RELEASED_BLOBS.read_text(encoding="utf-8"))
     paths = [folder / "harness" / f"{name}.py" for name in (*REPLACED_MODULES, *unused_readers)]
     for path in [*paths, OLD_TEST_FILE]:
@@ -53,7 +53,11 @@ def report_lost_changes(folder: Path, unused_readers: list[str]) -> None:
 
 
 def report_missing_names(package: str, files: list[Path]) -> set[tuple[Path, int]]:
-    """Name what Python files use of the harness that is not there; the files and lines."""
+    """Print the names that Python files use although the harness no longer has them.
+
+    Returns:
+        The files and line numbers of these uses.
+    """
     reported = set()
     for path in files:
         for line_number, module, name in used_names(path, package):
@@ -64,7 +68,7 @@ def report_missing_names(package: str, files: list[Path]) -> set[tuple[Path, int
 
 
 def report_other_references(folder: Path, reported: set[tuple[Path, int]]) -> None:
-    """Name the lines of any text that refer to modules of the harness that are gone."""
+    """Print the lines of other text files that refer to modules of the harness that are gone."""
     gone = []
     for name in (*OLD_READERS, "loading", "main", "runs"):
         if not (folder / "harness" / f"{name}.py").exists():

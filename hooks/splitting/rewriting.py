@@ -1,4 +1,4 @@
-"""Rewrites what a file uses of the harness."""
+"""Rewrites the names of the harness that a file uses."""
 
 import ast
 import re
