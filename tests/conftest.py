@@ -1,5 +1,6 @@
 """Fixtures that render the template as it is in the working tree."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,12 +8,17 @@ import pytest
 import torch
 
 from tests.support.in_memory_copier import InMemoryCopier
-from tests.support.template import copy_template
+from tests.support.template import ROOT, copy_template
+
+# Where the Makefile installs uv on a machine that has none; some tests run it.
+UV_FOLDER = ROOT / "build" / "uv" / "bin"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # pytest-copie renders its --template with `vcs_ref=HEAD`: of a git repository the last commit.
     config.option.template = str(copy_template())
+    # So that pytest also finds uv if make did not start it.
+    os.environ["PATH"] += f"{os.pathsep}{UV_FOLDER}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

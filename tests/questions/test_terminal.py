@@ -22,6 +22,8 @@ DOWN = "\x1b[B"
 ENTER = "\r"
 SPACE = " "
 CTRL_C = "\x03"
+# Seconds until `copier copy` is taken to hang; it takes one or two.
+TIMEOUT = 300
 CLEAR = "\x7f" * 20
 # How each question that is asked starts.
 STARTS = {
@@ -70,8 +72,8 @@ class Terminal:
         return True
 
     def wait_for(self, text: str) -> str:
-        """Wait, at most a minute, until the screen has a text and is complete; return it."""
-        deadline = time.monotonic() + 60
+        """Wait until a text is on the screen and nothing more arrives; return the screen."""
+        deadline = time.monotonic() + TIMEOUT
         while text not in self.screen and self.child.isalive() and time.monotonic() < deadline:
             self.feed(0.1)
         while self.feed(0.3):
@@ -79,10 +81,8 @@ class Terminal:
         assert text in self.screen, self.screen
         return self.screen
 
-    def wait_for_question(self, name: str) -> str:
-        """Wait for a question; return the screen from there on."""
-        start = STARTS[name]
-        return self.wait_for(start).rpartition(start)[2]
+    def wait_for_question(self, name: str) -> None:
+        self.wait_for(STARTS[name])
 
     def wait_for_end(self) -> int:
         """Wait until the program ends; return its exit code."""
@@ -128,11 +128,11 @@ def test_person_answers_the_questions(terminal: Callable[..., Terminal], tmp_pat
     }
     session = terminal()
     for name, pressed in keys.items():
-        seen = session.wait_for_question(name)
+        session.wait_for_question(name)
         for line in disabled.get(name, []):
-            assert line in seen
+            session.wait_for(line)
         if name == "precision":
-            assert "  16-mixed - older GPUs" in seen  # not disabled
+            session.wait_for("  16-mixed - older GPUs")  # not disabled
         session.child.send(pressed)
         session.child.send(ENTER)
     seen = session.wait_for("README.md explains")

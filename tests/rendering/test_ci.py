@@ -8,8 +8,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from tests.rendering.checkers import check
-from tests.rendering.test_pyproject import read_pyproject
-from tests.support.files import list_files
+from tests.support.files import list_files, read_pyproject
 from tests.support.template import ROOT
 
 

@@ -11,8 +11,7 @@ from identify.vendor.licenses import LICENSES
 
 from tests.rendering.checkers import check
 from tests.rendering.samples import SAMPLES
-from tests.rendering.test_pyproject import read_pyproject
-from tests.support.files import list_files
+from tests.support.files import list_files, read_pyproject
 from tests.support.template import QUESTIONS, ROOT, choices
 
 # Parts of overlays, which copier.yml excludes.

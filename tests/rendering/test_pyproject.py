@@ -2,22 +2,16 @@
 
 import re
 import sys
-import tomllib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
 from tests.rendering.checkers import check
 from tests.rendering.samples import SAMPLES, sample_with_task
-from tests.support.files import list_files
+from tests.support.files import list_files, read_pyproject
 from tests.support.template import TASKS
-
-
-def read_pyproject(project: Path) -> dict[str, Any]:
-    return tomllib.loads((project / "pyproject.toml").read_text())
 
 
 def test_pyproject_is_valid(samples: dict[str, Path]) -> None:

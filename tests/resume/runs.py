@@ -1,6 +1,5 @@
 """Short runs that are interrupted, resumed, and compared with one that was not."""
 
-import csv
 import random
 import shutil
 import signal
@@ -143,12 +142,7 @@ def assert_equal(actual: Any, expected: Any, message: str) -> None:
 def recorded_metrics(project: Project, run: str) -> list[dict[str, Any]]:
     """The rows of metrics.csv, and those of fit.json, without measured speeds."""
     final_metrics = project.result(run, "fit")
-    return [without_speeds(row) for row in [*metrics_rows(project, run), final_metrics]]
-
-
-def metrics_rows(project: Project, run: str) -> list[dict[str, str]]:
-    with (project.run_folder(run) / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+    return [without_speeds(row) for row in [*project.metrics_rows(run), final_metrics]]
 
 
 def without_speeds(metrics: dict[str, Any]) -> dict[str, Any]:

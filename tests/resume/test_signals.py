@@ -13,7 +13,6 @@ from tests.resume.runs import (
     assert_stopped,
     assert_succeeded,
     fit,
-    metrics_rows,
     new_project,
 )
 from tests.support.projects import Project
@@ -41,7 +40,7 @@ def test_signal_loses_no_step(name: str, num_workers: int, project: Project) -> 
     assert project.load_last_checkpoint(run)["global_step"] == 4
 
     assert_resumed(fit(project, run, *options), step=4)
-    rows = metrics_rows(project, run)
+    rows = project.metrics_rows(run)
     logged_steps = [int(row["step"]) for row in rows if row["train/loss"]]
     assert logged_steps == list(range(EPOCHS * BATCHES))
     assert_same_end(project, "uninterrupted", run)

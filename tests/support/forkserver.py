@@ -40,6 +40,8 @@ PRELOADED = (
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(list(PRELOADED))
 LOCALHOST = "127.0.0.1"
+# After so many seconds a process is taken to hang. No test comes near it, even on a busy machine.
+TIMEOUT = 500
 
 
 @dataclass
@@ -75,7 +77,7 @@ def fork(
     call: Callable[[], Any],
     environment: dict[str, str],
     ranks: int = 1,
-    timeout: int = 120,
+    timeout: int = TIMEOUT,
     prepare: Callable[[], None] | None = None,
 ) -> CompletedProcess[str]:
     """Call a function in a project's folder on several ranks, as torchrun would start them.

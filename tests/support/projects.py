@@ -1,6 +1,7 @@
 """Rendered projects, run as their users run them: in this process, or in processes of their own."""
 
 import atexit
+import csv
 import gc
 import importlib
 import json
@@ -69,7 +70,7 @@ class Project:
     def process(
         self,
         *arguments: str,
-        timeout: int = 300,
+        timeout: int = forkserver.TIMEOUT,
         **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run the command as a process in a group of its own."""
@@ -117,8 +118,13 @@ class Project:
         return torch.load(self.last_checkpoint(run), weights_only=True)
 
     def result(self, run: str, command: str = "test") -> dict[str, float]:
-        """The metrics that `test` or `validate` wrote."""
+        """The metrics that `fit`, `validate` or `test` wrote."""
         return json.loads((self.run_folder(run) / f"{command}.json").read_text())
+
+    def metrics_rows(self, run: str) -> list[dict[str, str]]:
+        """The rows of metrics.csv; a metric that was not logged at a step is empty."""
+        with (self.run_folder(run) / "metrics.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
 
 
 @cache

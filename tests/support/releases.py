@@ -10,6 +10,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+import yaml
 from packaging.version import Version
 
 from tests.support.template import RENDERED, ROOT, copy_source
@@ -17,8 +18,8 @@ from tests.support.template import RENDERED, ROOT, copy_source
 HEADING = re.compile(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", re.MULTILINE)
 # The working tree as a release, which an update finds newer than all others.
 NEWEST = "9999.0.0"
-# The release before it: the working tree with one more line in a managed file. It is there for what
-# is tested of updates that cross no migration.
+# The release before it: the working tree with one more line in a managed file. Updates from it
+# cross no migration.
 PREVIOUS = "9998.0.0"
 LONGER_FILE = "template/docs/manual.md.jinja"
 AUTHOR = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org")
@@ -55,6 +56,12 @@ def last_release() -> str:
     return list(releases())[-1]
 
 
+def tasks_of(version: str) -> list[str]:
+    """The tasks that a release offers."""
+    questions = yaml.safe_load(git("show", f"{releases()[version]}:copier.yml"))
+    return list(questions["task"]["choices"].values())
+
+
 def tag_releases(folder: Path = ROOT) -> None:
     """Tag each release in a clone of this repository, unless it is tagged already."""
     tags = git("tag", cwd=folder).split()
@@ -82,7 +89,7 @@ def clone_template(folder: Path) -> Path:
 
 
 def commit_version(folder: Path, version: str) -> None:
-    """Commit what is in the folder as a version, and tag it, again if need be."""
+    """Commit what is in the folder as a version; a tag that exists is moved to it."""
     git("add", "--all", cwd=folder)
     git(*AUTHOR, "commit", "--quiet", "--message", f"Version {version}", cwd=folder)
     git("tag", "--force", f"v{version}", cwd=folder)

@@ -112,15 +112,18 @@ def test_error_in_a_stream_ends_the_run(projects: dict[str, Project], tmp_path: 
     assert "UTF-8" in ended.stderr.splitlines()[-1]
 
 
-def test_process_shows_no_traceback(projects: dict[str, Project], tmp_path: Path) -> None:
-    """A process prints the line and exits with 1, also if a loader worker met the error."""
-    project = projects["image_classification"]
-    folder = write_images(tmp_path / "late", ["cat", "dog"])
-    ended = project.process("fit", "--data.path", "nowhere")
+def test_process_shows_no_traceback(projects: dict[str, Project]) -> None:
+    """A process prints the line and exits with 1."""
+    ended = projects["image_classification"].process("fit", "--data.path", "nowhere")
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("command.py: error: data.path=nowhere")
 
+
+def test_loader_worker_shows_no_traceback(projects: dict[str, Project], tmp_path: Path) -> None:
+    """A process prints the line and exits with 1 also if a loader worker met the error."""
+    project = projects["image_classification"]
+    folder = write_images(tmp_path / "late", ["cat", "dog"])
     (project.folder / "src" / "breaker.py").write_text(BREAKER)
     options = [f"--data.path={folder}", *small_options("image_classification")]
     options += ["--data.num_workers=1", "--trainer.callbacks+=breaker.Breaker"]
@@ -186,8 +189,8 @@ def test_bad_run_names(name: str, projects: dict[str, Project]) -> None:
 # ---- Checkpoints ---------------------------------------------------------------------------------
 
 
-def test_foreign_checkpoints(projects: dict[str, Project], tmp_path: Path) -> None:
-    """A checkpoint of another task, a truncated one and a missing one are refused everywhere."""
+def test_foreign_checkpoints(projects: dict[str, Project]) -> None:
+    """A checkpoint of another task is refused by every command."""
     for project in projects.values():
         assert project.run("fit", "--run", "good", *ONE_BATCH) is None
     for number, task in enumerate(TASKS):
@@ -200,11 +203,16 @@ def test_foreign_checkpoints(projects: dict[str, Project], tmp_path: Path) -> No
             message = project.run(command, "--run", "good", "--ckpt_path", foreign)
             assert OTHER_MODEL in str(message)
 
+
+def test_unreadable_checkpoints(projects: dict[str, Project], tmp_path: Path) -> None:
+    """A truncated checkpoint and a missing one are refused."""
     project = projects["tabular"]
+    assert project.run("fit", "--run", "complete", *ONE_BATCH) is None
     truncated = tmp_path / "truncated.ckpt"
-    truncated.write_bytes(project.last_checkpoint("good").read_bytes()[:2000])
+    truncated.write_bytes(project.last_checkpoint("complete").read_bytes()[:2000])
     for path in (truncated, tmp_path / "missing.ckpt"):
-        assert CANNOT_BE_READ in str(project.run("test", "--ckpt_path", str(path)))
+        message = project.run("test", "--run", "complete", "--ckpt_path", str(path))
+        assert CANNOT_BE_READ in str(message)
 
 
 def test_checkpoint_of_other_classes(projects: dict[str, Project], tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Ways to train: from weights, on one batch, compiled."""
 
-import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -80,8 +79,7 @@ def test_overfitting_a_batch_works(task: str, render: Callable[..., Path], tmp_p
     ended = project.fork("fit", "--run", "one", "-c", *shown[1].split(), QUIET)
     assert ended.returncode == 0, ended.stderr
     loss = getattr(task_settings(task), "overfit_loss", "train/loss")
-    with (project.run_folder("one") / "metrics.csv").open() as file:
-        losses = [float(row[loss]) for row in csv.DictReader(file) if row[loss]]
+    losses = [float(row[loss]) for row in project.metrics_rows("one") if row[loss]]
     assert min(losses[-5:]) < 0.1 * losses[0], losses
 
 

@@ -1,4 +1,4 @@
-"""What the migrations change in an owner's files, stated without their code.
+"""What the migrations may change in an owner's files, stated independently of their code.
 
 A file may differ from what it was in its import statements, where each name must be imported from
 its new place, and in the few words of REPLACED. All other text must be byte for byte the same.

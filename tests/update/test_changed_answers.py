@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from tests.support.projects import Project
-from tests.support.releases import NEWEST, PREVIOUS, last_release, releases
+from tests.support.releases import NEWEST, PREVIOUS, last_release, releases, tasks_of
 from tests.support.template import ANSWERABLE
 from tests.update.commands import assert_tidy, assert_works, fit_command, run_copier
 from tests.update.edited_project import EditedProject, commit_all
-from tests.update.test_every_release import tasks_of
 
 CHANGED: dict[str, dict[str, Any]] = {
     "accelerator": {"accelerator": "cpu"},

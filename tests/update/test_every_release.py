@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.support.releases import PREVIOUS, git, last_release, releases
+from tests.support.releases import PREVIOUS, last_release, releases, tasks_of
 from tests.support.template import TASKS
 from tests.update.commands import assert_tidy, assert_works
 from tests.update.edited_project import EditedProject, read_files
@@ -13,12 +12,6 @@ from tests.update.edited_project import EditedProject, read_files
 pytestmark = pytest.mark.slow
 
 TIMEOUT = 1800  # of a test with as many projects as there are releases
-
-
-def tasks_of(version: str) -> list[str]:
-    """The tasks that a release offers."""
-    questions = yaml.safe_load(git("show", f"{releases()[version]}:copier.yml"))
-    return list(questions["task"]["choices"].values())
 
 
 @pytest.mark.long

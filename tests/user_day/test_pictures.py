@@ -26,16 +26,14 @@ def test_pictures_are_up_to_date(task: str, render: Callable[..., Path], tmp_pat
 def test_terminal_shows_the_default_run(render: Callable[..., Path], tmp_path: Path) -> None:
     """The terminal shows the last epoch of the default run, in one line, once."""
     project = render(tmp_path / "project", task=TERMINAL_TASK)
-    epochs = yaml.safe_load((project / "configs" / "base.yaml").read_text())["trainer"][
-        "max_epochs"
-    ]
-    text = TRANSCRIPT.read_text()
-    bars = [line for line in text.splitlines() if line.startswith("Epoch ")]
-    assert len(bars) == 1
-    assert re.match(
-        rf"Epoch {epochs - 1}/{epochs - 1} .* loss: [\d.]+ val/accuracy: [\d.]+$", bars[0]
+    config = yaml.safe_load((project / "configs" / "base.yaml").read_text())
+    last_epoch = config["trainer"]["max_epochs"] - 1  # counted from 0
+    lines = TRANSCRIPT.read_text().splitlines()
+    [bar] = [line for line in lines if line.startswith("Epoch ")]
+    assert re.fullmatch(
+        rf"Epoch {last_epoch}/{last_epoch} .* loss: [\d.]+ val/accuracy: [\d.]+", bar
     )
-    assert all(len(line) <= COLUMNS for line in text.splitlines())
+    assert all(len(line) <= COLUMNS for line in lines)
 
 
 def test_terminal_ends_as_a_run_does() -> None:
