@@ -56,7 +56,7 @@ def parse_arguments(words: list[str]) -> Arguments:
         raise UserError(f"{error}; `--help` shows how to use it") from error
     if known.run is not None and not RUN_NAME.fullmatch(known.run):
         raise UserError(
-            f"--run {known.run!r}: a run's name is the name of a folder;"
-            " use letters, digits and . _ = + -"
+            f"--run {known.run!r}: a run's name is the name of a folder; begin with a letter, digit"
+            " or _, and go on with these and . = + -, up to 100 characters"
         )
     return Arguments(command, known.run, known.restart, known.config, overrides)

@@ -10,6 +10,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from .errors import UserError
 from .lightning_internals import SHARDED_METADATA
+from .messages import is_rank_zero
 
 LAST_CHECKPOINT = "last.ckpt"
 
@@ -76,7 +77,7 @@ def newest_checkpoint(folder: Path) -> tuple[str | None, Checkpoint]:
                 f"{folder}: every checkpoint is truncated ({names}); --restart starts over"
             )
         return None, {}
-    if unreadable:
+    if unreadable and is_rank_zero():
         print(f"skipped {names}, which cannot be read")
     return str(newest[-1]), contents
 

@@ -135,7 +135,8 @@ def existing_run_folder(name: str | None) -> RunFolder:
     found = []
     for checkpoints in RUNS.glob("*/checkpoints"):
         folder = RunFolder(checkpoints.parent)
-        if name in (None, folder.name) and folder.config_file.is_file():
+        is_asked_for = name in (None, folder.name)
+        if is_asked_for and folder.has_checkpoints() and folder.config_file.is_file():
             found.append(folder)
     if not found:
         missing = f"run {name}" if name else "run"

@@ -5,6 +5,7 @@ from lightning.pytorch import LightningModule
 
 from .checkpoints import read_checkpoint
 from .errors import UserError
+from .messages import is_rank_zero
 
 
 def load_weights(model: LightningModule, path: str, new_head: bool) -> None:
@@ -33,6 +34,6 @@ def load_weights(model: LightningModule, path: str, new_head: bool) -> None:
             f"{path} lacks {not_loaded[0]}, or its shape differs;"
             " add --new_head true to initialize it anew"
         )
-    if not_loaded:
+    if not_loaded and is_rank_zero():
         print(f"new   {', '.join(not_loaded)}")
     model.load_state_dict(fitting, strict=False)

@@ -165,14 +165,16 @@ def first_item(leaf: Any) -> Any:
 
 
 def hash_inputs(inputs: list[Any]) -> bytes:
-    """A hash of tensors and texts, to find samples that are in two splits."""
+    """A hash of tensors, texts and bytes, to find samples that are in two splits."""
     digest = blake2b(digest_size=DIGEST_BYTES)
     for leaf in tree_leaves(inputs):
         if isinstance(leaf, Tensor):
             content = leaf.flatten().view(torch.uint8)
             digest.update(bytes(content.numpy()))
+        elif isinstance(leaf, bytes):
+            digest.update(leaf)
         else:
-            digest.update(leaf.encode())
+            digest.update(str(leaf).encode())
     return digest.digest()
 
 
