@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.support.expectations import TASK_OVERLAYS
 from tests.support.image_files import (
     FILES_WITH_TWO_FRAMES,
     READABLE,
@@ -23,13 +24,13 @@ from tests.support.projects import Project
 
 pytestmark = pytest.mark.slow
 
-GENERATION_TASKS = ("image_generation", "adversarial")
-TASKS = ("image_classification", "image_segmentation", "object_detection", *GENERATION_TASKS)
+GENERATION_TASKS = [task for task, names in TASK_OVERLAYS.items() if "generates_images" in names]
+IMAGE_TASKS = [task for task, names in TASK_OVERLAYS.items() if "reads_images" in names]
 IMAGE_SIZE = SIDE // 2
 TOLERANCE = 4  # in values from 0 to 255: JPEG is not exact
 
 
-@pytest.fixture(scope="module", params=TASKS)
+@pytest.fixture(scope="module", params=IMAGE_TASKS)
 def project(request: Any, render: Callable[..., Path], tmp_path_factory: Any) -> Project:
     """A project of each image task."""
     folder = tmp_path_factory.mktemp("reader") / request.param

@@ -34,6 +34,10 @@ ROWS_OF_SCOREBOARD = 3
 PRINTED = ("0", "None")
 
 
+# How far a rounded figure may be from what is counted.
+ROUNDING = 0.05
+
+
 def figure(pattern: str) -> str:
     """The number that README.md states, without its thousands separator."""
     found = re.search(pattern, README, re.DOTALL)
@@ -115,17 +119,23 @@ def test_tree_is_what_is_rendered(render: Callable[..., Path], tmp_path: Path) -
 
 
 def test_figures_of_the_default_project(render: Callable[..., Path], tmp_path: Path) -> None:
-    """The numbers of files and lines, and the density in the comparison, are counted."""
+    """The numbers of files and lines, and the density in the comparison, are nearly those counted.
+
+    README.md rounds them, so that not every change of the harness changes it.
+    """
     project = render(tmp_path / "project")
     package = package_density(project)
     owned = measure_files(sorted(project.glob("src/*/*.py")))
-    assert int(figure(r"give (\d+) files")) == len(list_files(project))
-    assert int(figure(r"You own ([\d,]+) lines")) == owned.code_lines
-    managed = package.code_lines - owned.code_lines
-    assert int(figure(r"([\d,]+)\s+lines\s+are\s+managed")) == managed
-    assert int(figure(r"\| lines of code \| ([\d,]+) \|")) == package.code_lines
-    assert int(figure(r"\| AST nodes \| ([\d,]+) \|")) == package.nodes
-    assert figure(r"\| AST nodes per line \| ([\d.]+) \|") == f"{package.nodes_per_line:.1f}"
+    counted = {
+        r"about (\d+) files": len(list_files(project)),
+        r"You own about ([\d,]+) lines": owned.code_lines,
+        r"about\s+([\d,]+)\s+lines\s+are\s+managed": package.code_lines - owned.code_lines,
+        r"\| lines of code \| ([\d,]+) \|": package.code_lines,
+        r"\| AST nodes \| ([\d,]+) \|": package.nodes,
+        r"\| AST nodes per line \| ([\d.]+) \|": package.nodes_per_line,
+    }
+    stated = {pattern: float(figure(pattern)) for pattern in counted}
+    assert stated == pytest.approx(counted, rel=ROUNDING)
 
 
 def test_readme_shows_rows_of_the_scoreboard() -> None:
