@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.support.releases import NEWEST, git
-from tests.update.edited_project import EditedProject, Files, render_version
+from tests.support.releases import git
+from tests.update.edited_project import EditedProject, Files, render_newest
 
 BRANCH = "copier-update"
 TOKEN = "secret"
@@ -35,7 +35,7 @@ class Bot:
         self.tools = folder / "tools"
         self.make_origin(project.folder)
         self.make_tools()
-        job = render_version(project.source, folder / "job", NEWEST, {"ci": ci})
+        job = render_newest({"ci": ci})
         if ci == "github":
             self.read_github_workflow(job)
         else:

@@ -47,11 +47,12 @@ def assert_tidy(folder: Path) -> None:
 
 
 def assert_works(folder: Path, task: str) -> None:
-    """The project's own tests pass, and it trains with its owner's experiment."""
+    """The project's own tests pass, none is skipped, and it trains with its owner's experiment."""
     project = Project(folder)
     environment = {**os.environ, **project.python_path(), "COLUMNS": "100"}
     tested = fork(folder, run_own_tests, environment, timeout=TIMEOUT_OF_OWN_TESTS)
     assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert not re.search(r"\d skipped", tested.stdout), tested.stdout
     trained = project.fork(*fit_command(project, task))
     assert trained.returncode == 0, trained.stderr
     assert "mine" in trained.stdout  # the owner's callback prints it

@@ -2,17 +2,19 @@
 
 import hashlib
 import re
-import shutil
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import copier
 import yaml
 
+from tests.support.in_memory_copier import InMemoryCopier
 from tests.support.owner_edits import Owner
 from tests.support.ownership import is_yours
-from tests.support.releases import NEWEST, git
+from tests.support.releases import git
+from tests.support.template import copy_template
 from tests.update.migrated import Migration, crossed_migrations, kept_modules
 
 Files = dict[str, str]  # the text of each file by its path
@@ -101,10 +103,7 @@ class EditedProject:
         answers = self.answers()
         for name in RECORDED_BY_COPIER:
             del answers[name]
-        folder = self.folder.parent / "fresh"
-        fresh = render_version(self.source, folder, NEWEST, answers)
-        shutil.rmtree(folder)
-        return fresh
+        return render_newest(answers)
 
     def check_added_files(self, fresh: Files, updated: Files) -> set[str]:
         """The migration has added exactly the owner's files that it should. Returns their paths."""
@@ -177,6 +176,17 @@ def render_version(source: Path, folder: Path, version: str, answers: dict[str, 
         quiet=True,
     )
     return read_files(folder)
+
+
+def render_newest(answers: dict[str, Any]) -> Files:
+    """What `render_version` gives for the newest version, which is the working tree."""
+    files = newest_version().render(**answers)
+    return {name: content.decode() for name, content in files.items()}
+
+
+@cache
+def newest_version() -> InMemoryCopier:
+    return InMemoryCopier(copy_template())
 
 
 def make_repository(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """The scheduled job that opens a pull request or merge request with an update."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import yaml
 from tests.support.owner_edits import Owner
 from tests.support.releases import NEWEST, PREVIOUS, clone_template, commit_version, git
 from tests.update.bots import BRANCH, Bot
-from tests.update.edited_project import ANSWERS_FILE, EditedProject, commit_all, render_version
+from tests.update.edited_project import ANSWERS_FILE, EditedProject, commit_all, render_newest
 
 PULL_NUMBER = "7"
 TITLE = f"Update to v{NEWEST} of the template"
@@ -17,26 +19,51 @@ TITLE = f"Update to v{NEWEST} of the template"
 # ---- Pushing an update ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def bot(ci: str, source: Path, tmp_path: Path) -> Bot:
+@dataclass
+class Pushed:
+    """The job after its first run, with the exit code and the output of that run."""
+
+    ci: str
+    bot: Bot
+    exit_code: int
+    output: str
+
+
+@pytest.fixture(scope="module", params=["github", "gitlab"])
+def first_run(
+    request: pytest.FixtureRequest, source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Pushed:
     """The job for a project that its owner has edited, and that can be updated without trust."""
-    project = EditedProject(source, tmp_path, PREVIOUS, ci=ci)
+    ci = request.param
+    project = EditedProject(source, tmp_path_factory.mktemp(ci), PREVIOUS, ci=ci)
     project.edit()
-    return Bot(project, ci)
+    bot = Bot(project, ci)
+    exit_code, output = bot.run(PULL="")
+    return Pushed(ci, bot, exit_code, output)
+
+
+@pytest.fixture
+def pushed(first_run: Pushed) -> Iterator[Pushed]:
+    """The same, for a test that may move the branches."""
+    bot = first_run.bot
+    commits = {branch: bot.commit_of(branch) for branch in bot.branches()}
+    yield first_run
+    for branch, commit in commits.items():
+        bot.move_branch(branch, commit)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_update_is_pushed(ci: str, bot: Bot) -> None:
+def test_update_is_pushed(pushed: Pushed) -> None:
     """The job pushes an update to a branch and opens a request, whose title is the commit's."""
-    exit_code, output = bot.run(PULL="")
+    bot = pushed.bot
+    output = pushed.output
 
-    assert exit_code == 0, output
+    assert pushed.exit_code == 0, output
     assert bot.branches() == [BRANCH, "main"]
     answers = git("show", f"{BRANCH}:{ANSWERS_FILE}", cwd=bot.origin)
     assert f"_commit: v{NEWEST}" in answers
     assert git("log", "-1", "--format=%s", BRANCH, cwd=bot.origin) == TITLE
-    if ci == "github":
+    if pushed.ci == "github":
         login = output.index("gh auth setup-git")
         assert login < output.index(f"gh pr create --head {BRANCH} --title {TITLE}")
     else:
@@ -45,23 +72,22 @@ def test_update_is_pushed(ci: str, bot: Bot) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_update_is_pushed_once(ci: str, bot: Bot) -> None:
+def test_update_is_pushed_once(pushed: Pushed) -> None:
     """While the branch has the newest version, the job pushes nothing; after a merge, it has none.
 
     A branch with an older update is replaced, and its request gets the new title.
     """
-    bot.run(PULL="")
-    pushed = bot.commit_of(BRANCH)
+    bot = pushed.bot
+    commit = bot.commit_of(BRANCH)
     _, output = bot.run(PULL=PULL_NUMBER)
     assert f"The branch {BRANCH} already has this version." in output
-    assert bot.commit_of(BRANCH) == pushed
+    assert bot.commit_of(BRANCH) == commit
 
     bot.move_branch(BRANCH, "main")  # as an older update would have left it
     exit_code, output = bot.run(PULL=PULL_NUMBER)
     assert exit_code == 0, output
     assert bot.commit_of(BRANCH) != bot.commit_of("main")
-    if ci == "github":
+    if pushed.ci == "github":
         pull = f"repos/owner/project/pulls/{PULL_NUMBER}"
         assert f"gh api --silent --method PATCH {pull} --field title={TITLE}" in output
 
@@ -74,12 +100,12 @@ def test_update_is_pushed_once(ci: str, bot: Bot) -> None:
 # ---- Permissions ---------------------------------------------------------------------------------
 
 
-def test_github_workflow_is_least_privileged(source: Path, tmp_path: Path) -> None:
+def test_github_workflow_is_least_privileged() -> None:
     """The workflow runs on schedule or by hand, and may write what it writes.
 
     Only the step that pushes has the token.
     """
-    files = render_version(source, tmp_path / "project", NEWEST, {"ci": "github"})
+    files = render_newest({"ci": "github"})
     workflow = yaml.safe_load(files[".github/workflows/copier-update.yml"])
     triggers = workflow[True]  # in YAML 1.1, `on` means true
     assert set(triggers) == {"schedule", "workflow_dispatch"}
@@ -95,9 +121,9 @@ def test_github_workflow_is_least_privileged(source: Path, tmp_path: Path) -> No
     assert push["env"]["GH_TOKEN"] == "${{ secrets.UPDATE_TOKEN || github.token }}"
 
 
-def test_gitlab_job_runs_on_schedule_only(source: Path, tmp_path: Path) -> None:
+def test_gitlab_job_runs_on_schedule_only() -> None:
     """The update job runs only in a schedule that asks for it, and then instead of the checks."""
-    files = render_version(source, tmp_path / "project", NEWEST, {"ci": "gitlab"})
+    files = render_newest({"ci": "gitlab"})
     jobs = yaml.safe_load(files[".gitlab-ci.yml"])
     is_asked_for = '$CI_PIPELINE_SOURCE == "schedule" && $COPIER_UPDATE'
     assert jobs["update"]["rules"] == [{"if": is_asked_for}]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import copier
 import pytest
+from packaging.version import Version
 
 from tests.support.releases import NEWEST, PREVIOUS, git, last_release, releases
 from tests.update.commands import run_copier
@@ -25,31 +26,58 @@ MIGRATION_MESSAGES = {
 # ---- Trust ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_only_migrations_need_trust(source: Path, tmp_path: Path) -> None:
-    """An update that crosses a migration asks for trust and changes nothing; others do not ask.
-
-    With trust, each migration that is crossed prints what it changed.
-    """
+def test_every_migration_is_crossed() -> None:
+    """Each migration has a message that the tests below look for, and no migration follows."""
     assert crossed_migrations("0.1.0") == list(MIGRATION_MESSAGES)
     assert not crossed_migrations(PREVIOUS)
-    for version in [*releases(), PREVIOUS]:
-        project = EditedProject(source, tmp_path / version, version)
-        exit_code, output = run_copier("update", "--defaults", cwd=project.folder)
-        migrations = crossed_migrations(version)
-        if migrations:
-            assert exit_code == EXIT_UNTRUSTED, output
-            assert "migrations" in output
-            assert "--trust" in output
-            assert read_files(project.folder) == project.rendered
-            update = ("update", "--defaults", "--trust")
-            exit_code, output = run_copier(*update, cwd=project.folder)
 
-        assert exit_code == 0, output
-        printed = [name for name, message in MIGRATION_MESSAGES.items() if message in output]
-        assert printed == migrations
-        assert "had changes of yours" not in output
-        assert "To do" not in output
+
+@pytest.mark.slow
+@pytest.mark.parametrize("migration", MIGRATION_MESSAGES)
+def test_migration_needs_trust(migration: str, source: Path, tmp_path: Path) -> None:
+    """An update that crosses a migration asks for trust, and changes nothing without it.
+
+    With trust, that migration and all later ones print what they changed.
+    """
+    version = last_release_before(migration)
+    project = EditedProject(source, tmp_path, version)
+    exit_code, output = run_copier("update", "--defaults", cwd=project.folder)
+    assert exit_code == EXIT_UNTRUSTED, output
+    assert "migrations" in output
+    assert "--trust" in output
+    assert read_files(project.folder) == project.rendered
+
+    exit_code, output = run_copier("update", "--defaults", "--trust", cwd=project.folder)
+
+    assert exit_code == 0, output
+    printed = printed_migrations(output)
+    assert printed[0] == migration
+    assert printed == crossed_migrations(version)
+    assert "had changes of yours" not in output
+    assert "To do" not in output
+
+
+@pytest.mark.slow
+def test_other_update_needs_no_trust(source: Path, tmp_path: Path) -> None:
+    """An update that crosses no migration does not ask for trust, and runs none."""
+    project = EditedProject(source, tmp_path, PREVIOUS)
+
+    exit_code, output = run_copier("update", "--defaults", cwd=project.folder)
+
+    assert exit_code == 0, output
+    assert project.answers()["_commit"] == f"v{NEWEST}"
+    assert not printed_migrations(output)
+    assert "To do" not in output
+
+
+def last_release_before(migration: str) -> str:
+    older = [version for version in releases() if Version(version) < Version(migration)]
+    return older[-1]
+
+
+def printed_migrations(output: str) -> list[str]:
+    """The migrations whose messages are in the output."""
+    return [migration for migration, message in MIGRATION_MESSAGES.items() if message in output]
 
 
 @pytest.mark.slow
