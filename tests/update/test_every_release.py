@@ -11,11 +11,9 @@ from tests.update.edited_project import EditedProject, read_files
 
 pytestmark = pytest.mark.slow
 
-TIMEOUT = 1800  # of a test with as many projects as there are releases
 
 
 @pytest.mark.long
-@pytest.mark.timeout(TIMEOUT)
 @pytest.mark.parametrize("task", TASKS)
 def test_every_release_updates(
     task: str,

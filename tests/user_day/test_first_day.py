@@ -1,5 +1,6 @@
 """A person's first day with the default project, from outside: `make demo`, then its own tools."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.support.tasks import task_settings
 from tests.support.template import ROOT
+from tools.scoreboard import COMPARE
 
 pytestmark = pytest.mark.slow
 
@@ -68,14 +71,17 @@ def project(
 
 @pytest.mark.long
 def test_demo_reaches_its_goal(project: Path) -> None:
-    """The demo scores at least 0.98 on the test digits, and says where the run is."""
+    """The demo keeps to the bounds of the default task's scores, and says where the run is."""
     output = (project / "demo.txt").read_text()
     accuracy = re.search(r"test accuracy (\d\.\d+) after \d+ s", output)
     folder = re.search(r"the run is in (.+)", output)
     assert accuracy
     assert folder
-    assert float(accuracy[1]) >= 0.98
-    assert Path(folder[1]).is_dir()
+    result = json.loads((Path(folder[1]) / "test.json").read_text())
+    assert accuracy[1] == f"{result['test/accuracy']:.4f}"
+    for metric, text in task_settings("image_classification").scores[""].items():
+        sign, bound = text.split()
+        assert COMPARE[sign](result[metric], float(bound)), metric
 
 
 @pytest.mark.long
