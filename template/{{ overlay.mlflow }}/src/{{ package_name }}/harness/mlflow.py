@@ -15,7 +15,8 @@ RUN_ID_FILE = "mlflow-run-id"
 class MLFlowLogger(loggers.MLFlowLogger):
     """Lightning's MLFlowLogger, which keeps the id of its run in the run's folder.
 
-    The server chooses the id, so that a resumed run has to remember it.
+    The server chooses the id, so that a resumed run has to remember it. MLflow cannot delete
+    values, so a resumed run does not log the steps that it repeats; their values are the same.
 
     Args:
         save_dir: the run's folder.
@@ -34,12 +35,27 @@ class MLFlowLogger(loggers.MLFlowLogger):
             kwargs["run_id"] = self.run_id_file.read_text()
         else:
             kwargs["run_id"] = None
+        self.is_resumed = kwargs["run_id"] is not None
+        self.last_steps: dict[str, int] = {}
         super().__init__(experiment_name, run_name, tracking_uri, **kwargs)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.remember_run_id()
-        super().log_metrics(metrics, step)
+        new_metrics = {}
+        for name, value in metrics.items():
+            if step is None or step > self.last_step_before(name):
+                new_metrics[name] = value
+        super().log_metrics(new_metrics, step)
+
+    def last_step_before(self, name: str) -> int:
+        """The last step of a metric that an interrupted process has logged, or else -1."""
+        if not self.is_resumed:
+            return -1
+        if name not in self.last_steps:
+            history = self.experiment.get_metric_history(self.run_id, name)
+            self.last_steps[name] = max((value.step for value in history), default=-1)
+        return self.last_steps[name]
 
     def remember_run_id(self) -> None:
         folder_exists = self.run_id_file.parent.exists()
