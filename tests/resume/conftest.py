@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.resume.runs import assert_succeeded, fit, new_project
+from tests.resume.runs import add_callback, assert_succeeded, fit, new_project
 from tests.support.projects import Project
 from tests.support.tasks import small_options
 
@@ -15,5 +15,7 @@ def project(render: Callable[..., Path], tmp_path_factory: pytest.TempPathFactor
     """A tabular project with the run `uninterrupted`."""
     folder = tmp_path_factory.mktemp("resume") / "project"
     project = new_project(render, folder, "Resume", task="tabular")
+    add_callback(project, "unwritable")
+    add_callback(project, "diverging")
     assert_succeeded(fit(project, "uninterrupted", *small_options("tabular")))
     return project

@@ -136,7 +136,19 @@ def assert_same_weights(project: Project, expected: str, run: str) -> None:
 
 
 def assert_equal(actual: Any, expected: Any, message: str) -> None:
-    torch.testing.assert_close(actual, expected, rtol=0, atol=0, msg=message)
+    """Two nested structures are equal, and so is each bit of their tensors."""
+    if isinstance(expected, dict):
+        assert actual.keys() == expected.keys(), message
+        for key in expected:
+            assert_equal(actual[key], expected[key], f"{message} at {key}")
+    elif isinstance(expected, list | tuple):
+        assert len(actual) == len(expected), message
+        for index, item in enumerate(expected):
+            assert_equal(actual[index], item, f"{message} at {index}")
+    elif isinstance(expected, torch.Tensor):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=0, msg=message)
+    else:
+        assert actual == expected, message
 
 
 def recorded_metrics(project: Project, run: str) -> list[dict[str, Any]]:

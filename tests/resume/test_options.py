@@ -12,7 +12,7 @@ from tests.resume.runs import (
     assert_succeeded,
     fit,
 )
-from tests.support.messages import NEW_HEAD_HINT, OTHER_OPTION
+from tests.support.messages import DIVERGED, NEW_HEAD_HINT, OTHER_OPTION
 from tests.support.projects import Project
 from tests.support.tasks import small_options
 
@@ -29,9 +29,12 @@ def stopped_run(project: Project) -> str:
     return "options"
 
 
-@pytest.mark.parametrize("option", ["model.width=64", "data.batch_size=64", "model.lr=1.0"])
+@pytest.mark.parametrize(
+    "option",
+    ["model.width=64", "data.batch_size=64", "model.lr=1.0", "seed_everything=7"],
+)
 def test_run_keeps_its_options(option: str, project: Project, stopped_run: str) -> None:
-    """A run is not resumed with another option of model or data; the error names its own."""
+    """A run is not resumed with another option or seed; the error names its own."""
     name, _, _ = option.partition("=")
 
     refused = fit(project, stopped_run, *TABULAR, f"--{option}")
@@ -87,3 +90,44 @@ def test_weights_of_another_shape(project: Project) -> None:
     started = fit(project, "new_head", *options, "--new_head=true")
     assert_succeeded(started)
     assert "new   " in started.stdout
+
+
+def test_config_that_cannot_be_recorded(project: Project) -> None:
+    """A value that cannot be written to config.yaml is refused before training."""
+    refused = fit(
+        project, "unwritable", *TABULAR, "--trainer.callbacks+=unwritable.WithUnwritableDefault"
+    )
+
+    assert_refused(refused, "cannot be recorded", "generator")
+    assert not project.run_folder("unwritable").exists()
+
+
+def test_ignored_variables_are_mentioned(project: Project) -> None:
+    """A variable that LightningCLI would read is mentioned, with the option that does the same."""
+    ended = fit(project, "variables", *TABULAR, PL_TRAINER__MAX_EPOCHS="7")
+
+    assert_succeeded(ended)
+    assert "note  PL_TRAINER__MAX_EPOCHS is ignored; use --trainer.max_epochs\n" in ended.stderr
+
+
+def test_larger_time_limit_resumes(project: Project) -> None:
+    """A run that `max_time` ended is validated; with more time it ends as if without a limit."""
+    ended = fit(project, "timed", *TABULAR, "--trainer.max_time=00:00:00:00")
+    assert_succeeded(ended)
+    assert project.result("timed", "fit")["val/loss"]
+
+    again = fit(project, "timed", *TABULAR, "--trainer.max_time=00:00:00:00")
+    assert_succeeded(again)
+    assert "is finished" in again.stdout
+
+    assert_succeeded(fit(project, "timed", *TABULAR, "--trainer.max_time=01:00:00:00"))
+    assert_same_end(project, "uninterrupted", "timed")
+
+
+def test_diverged_model_is_not_the_best(project: Project) -> None:
+    """A run whose loss is not a number ends with an error, and keeps no checkpoint for it."""
+    diverged = fit(project, "diverged", *TABULAR, "--trainer.callbacks+=diverging.Diverging")
+
+    assert_refused(diverged, DIVERGED)
+    names = {path.name for path in project.last_checkpoint("diverged").parent.iterdir()}
+    assert names == {"last.ckpt"}

@@ -2,6 +2,7 @@
 """Reads and chooses checkpoints, and writes them so that a crash leaves the previous one."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from .errors import UserError
 from .lightning_internals import SHARDED_METADATA
-from .messages import is_rank_zero
+from .messages import is_rank_zero, note
 
 LAST_CHECKPOINT = "last.ckpt"
 
 # What the harness adds to a checkpoint.
 LOGGED_STEPS = "stepped"  # the number of steps that the loggers have seen
-METRICS = "metrics"  # the last value of each metric
+METRICS = "metrics"  # the last value of each metric, as a tensor
+ENDED_BY_TIME = "ended_by_time"  # whether training ends after this, because of trainer.max_time
+HAS_LAST = "has_last"  # whether last.ckpt had been written before
+SEED = "seed"  # of the run
+SHOULD_STOP = "should_stop"  # whether a callback has asked to end training, as early stopping does
 
 Checkpoint = dict[str, Any]
 
@@ -45,6 +50,57 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         ) from error
     checkpoint.setdefault(LOGGED_STEPS, 0)
     return checkpoint
+
+
+def checkpoint_to_resume(folder: Path) -> tuple[str | None, Checkpoint]:
+    """The checkpoint that a run resumes from, and its contents; (None, {}) if there is none.
+
+    That is `last.ckpt`. Other callbacks save in the middle of a step, so their checkpoints are used
+    only if `last.ckpt` was lost. A run that was interrupted before it wrote one starts over, which
+    takes little time.
+
+    Raises:
+        UserError: if there are checkpoints, and none of them can be read.
+    """
+    last = folder / LAST_CHECKPOINT
+    try:
+        return str(last), read_checkpoint(last)
+    except UserError:
+        path, contents = newest_checkpoint(folder)
+    if not contents.get(HAS_LAST, True):
+        return None, {}
+    if path is not None:
+        note(f"{last} is missing or damaged; resumes from {Path(path).name}, which is not exact")
+    return path, contents
+
+
+def delete_later_checkpoints(folder: Path, checkpoint: Checkpoint) -> None:
+    """Delete the checkpoints that a run will write again after it resumes from `checkpoint`.
+
+    Left in place, ModelCheckpoint would give the new ones other names.
+    """
+    for path in folder.glob("*.ckpt"):
+        try:
+            found = read_checkpoint(path)
+        except UserError:
+            continue
+        if finished_batches(found) > finished_batches(checkpoint):
+            delete(path)
+
+
+def finished_batches(checkpoint: Checkpoint) -> int:
+    """How many training batches were done, over all epochs; 0 if the checkpoint does not say."""
+    loops = checkpoint.get("loops", {}).get("fit_loop", {})
+    progress = loops.get("epoch_loop.batch_progress", {})
+    return progress.get("total", {}).get("processed", 0)
+
+
+def delete(path: Path) -> None:
+    """Delete a file or a folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def newest_checkpoint(folder: Path) -> tuple[str | None, Checkpoint]:

@@ -10,17 +10,20 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import ArgumentError, Namespace
+from jsonargparse.typing import register_type
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     LearningRateMonitor,
-    ModelCheckpoint,
     ProgressBar,
 )
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from .callbacks.finite_checkpoint import FiniteCheckpoint
 from .callbacks.progress_bar import NarrowProgressBar
+from .callbacks.time_limit import TimeLimit
 from .errors import ErrorCollector, UserError
 from .lightning_internals import INSTANTIATOR
 from .messages import program_name
@@ -28,7 +31,7 @@ from .ranges import Range, range_error, range_errors
 
 # Callbacks with their own section in the configuration, so that a single key can be overridden.
 CALLBACK_SECTIONS = {
-    "checkpoint": ModelCheckpoint,
+    "checkpoint": FiniteCheckpoint,
     "early_stopping": EarlyStopping,
     "lr_monitor": LearningRateMonitor,
 }
@@ -40,7 +43,12 @@ LIGHTNING_RANGES = {
     "seed_everything": Range(min=0),
     "trainer.accumulate_grad_batches": Range(min=1),
 }
+# How jsonargparse writes a value that it cannot write.
+NOT_WRITTEN = "Unable to serialize instance"
 NEEDS_A_VALUE = ("ckpt_path", "weights", "data.path", "data.hub", "data.predict_path")
+
+# Written into config.yaml as "cpu" or "cuda:1".
+register_type(torch.device, fail_already_registered=False)
 
 
 class DeferredCLI(LightningCLI):
@@ -151,12 +159,26 @@ class DeferredCLI(LightningCLI):
         super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Add our progress bar, unless the configuration disables it or has another."""
+        """Add our progress bar, unless the configuration disables it or has another.
+
+        The time limit is ours as well, which Lightning would add for `max_time`.
+        """
         options = self.config_init.trainer
+        callbacks: list[Callback] = []
+        if options.max_time is not None and self.keeps_checkpoints():
+            callbacks.append(TimeLimit(options.max_time))
+            options.max_time = None
         wants_bar = options.enable_progress_bar and not options.barebones
         if wants_bar and not has_progress_bar(options.callbacks):
-            self.trainer_defaults["callbacks"] = [NarrowProgressBar()]
+            callbacks.append(NarrowProgressBar())
+        self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(**kwargs)
+
+    def keeps_checkpoints(self) -> bool:
+        """Whether the run can be resumed."""
+        trainer = self.config.trainer
+        is_for_debugging = trainer.barebones or trainer.fast_dev_run
+        return trainer.enable_checkpointing is not False and not is_for_debugging
 
     def callback_sections(self) -> list[str]:
         """The callback sections to build; certain Trainer options do not allow all of them."""
@@ -181,8 +203,34 @@ class DeferredCLI(LightningCLI):
             self.config = self.parser.parse_object({"model": kept}, self.config)
 
     def recorded_config(self) -> str:
-        """The resolved configuration as YAML, with `null` where a default is overridden by it."""
-        config = self.config.clone()
+        """The resolved configuration as YAML, with `null` where a default is overridden by it.
+
+        Raises:
+            UserError: if the text does not say what the configuration is, so that no run could be
+                resumed with it.
+        """
+        text = self.dump(self.config)
+        unwritable = re.search(rf"^.*{NOT_WRITTEN}.*$", text, re.MULTILINE)
+        if unwritable:
+            raise UserError(
+                f"a value of the configuration cannot be recorded: {unwritable[0].strip()};"
+                " write it as text or a number, so that the run can be resumed"
+            )
+        try:
+            read_back = self.dump(self.parser.parse_string(text))
+        except ArgumentError as error:
+            raise UserError(
+                f"the configuration could not be read back to resume the run: {one_line(error)}"
+            ) from error
+        if read_back != text:
+            changed = first_difference(text, read_back)
+            raise UserError(
+                f"the configuration changes when the run is resumed: {changed}; override this value"
+            )
+        return text
+
+    def dump(self, config: Namespace) -> str:
+        config = config.clone()
         del config["ckpt_path"]
         skip_unset = False  # positional, since it was called skip_none before jsonargparse 4.49
         return self.parser.dump(config, "parser_mode", skip_unset)
@@ -211,13 +259,25 @@ def has_progress_bar(callbacks: list[Callback] | Callback | None) -> bool:
 
 def explain(error: Exception, keys: list[str]) -> str:
     """jsonargparse's error in one line, with the key that was probably meant."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     text = re.sub(r"Does not validate .*? Errors: ", "", text)
     named = re.search(r"(?:arguments: --|option ')([\w.]+)", text)
     close = get_close_matches(named[1], keys, n=1) if named else []
     if close:
         return f"{text}; did you mean {close[0]}?"
     return f"{text}; `fit --help` lists every key and its type"
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def first_difference(text: str, other: str) -> str:
+    """The first line of a text that the other one has differently."""
+    for line, other_line in zip(text.splitlines(), other.splitlines(), strict=False):
+        if line != other_line:
+            return f"{line.strip()} becomes {other_line.strip()}"
+    return "lines are missing"
 
 
 def fill_placeholders(value: Any, names: Mapping[str, str]) -> Any:

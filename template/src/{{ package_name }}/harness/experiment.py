@@ -17,6 +17,7 @@ from .config import DeferredCLI, fill_placeholders
 from .errors import UserError
 from .lightning_internals import INSTANTIATOR, silence_known_warnings
 from .run_folder import RunFolder
+from .unsupported import note_ignored_variables
 
 MAX_VALUE_LENGTH = 99  # characters of a value in an error message
 ID_BYTES = 4
@@ -36,6 +37,7 @@ def parse_experiment(
         UserError: for an unknown key, a wrong type, or a number outside its range.
     """
     silence_known_warnings()
+    note_ignored_variables()
     torch.set_float32_matmul_precision("high")  # TF32 on NVIDIA GPUs; nothing changes elsewhere
     words = [f"--config={layer}" for layer in layers] + arguments.overrides
     return DeferredCLI(model_class, data_class, words, arguments.command)

@@ -7,13 +7,15 @@ bounds Lightning accordingly. When the bound is raised, check these first.
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.trainer import call
 from torch.utils.data import DistributedSampler
 
 # Lightning keeps this key among the hyperparameters, to build the class again; it is not a
@@ -76,6 +78,62 @@ def training_position(trainer: Trainer | None) -> tuple[int, int]:
     return trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
 
+def start_resumed_epoch_exactly(trainer: Trainer, weights_only: bool | None) -> None:
+    """Have a resumed run start its first epoch as an uninterrupted run does.
+
+    At the start of an epoch, where `last.ckpt` is usually written, Lightning takes the epoch before
+    for unfinished. Within an epoch it does not call `on_train_epoch_start`, and what that hook sets
+    is lost, such as a temperature that depends on the epoch. Lightning calls no hook where both can
+    be put right.
+
+    Args:
+        trainer: of a run that resumes.
+        weights_only: how `torch.load` reads the checkpoint.
+    """
+    fit_loop = trainer.fit_loop
+    on_advance_start = fit_loop.on_advance_start
+
+    def start_resumed_epoch() -> None:
+        fit_loop.on_advance_start = on_advance_start
+        if fit_loop.restarted_mid_epoch:
+            on_advance_start()
+            replay_epoch_start(trainer, weights_only)
+        elif fit_loop.restarted_on_epoch_end or fit_loop.resumed_on_epoch_end:
+            on_advance_start()  # a checkpoint of ModelCheckpoint, which Lightning resumes well
+        else:
+            forget_restart(trainer)
+            on_advance_start()
+
+    fit_loop.on_advance_start = start_resumed_epoch
+
+
+def replay_epoch_start(trainer: Trainer, weights_only: bool | None) -> None:
+    """Call `on_train_epoch_start` for an epoch that is resumed, then restore all states again.
+
+    Attributes that the hook sets are there afterwards, and a state that it changes, such as a
+    number of epochs, is not changed twice.
+    """
+    call._call_callback_hooks(trainer, "on_train_epoch_start")
+    call._call_lightning_module_hook(trainer, "on_train_epoch_start")
+    connector = trainer._checkpoint_connector
+    connector._restore_modules_and_callbacks(connector._ckpt_path, weights_only)
+    connector.restore_precision_plugin_state()
+    connector.restore_optimizers_and_schedulers()
+    connector.resume_end()
+
+
+def forget_restart(trainer: Trainer) -> None:
+    """Set the loops as they are between two epochs.
+
+    The checkpoint was written when an epoch had been made ready, and not started.
+    """
+    fit_loop = trainer.fit_loop
+    fit_loop.restarting = False
+    fit_loop.epoch_progress.total.ready = fit_loop.epoch_progress.total.completed
+    fit_loop.epoch_progress.current.ready = fit_loop.epoch_progress.current.completed
+    fit_loop.on_iteration_done()
+
+
 def logged_steps(trainer: Trainer) -> int:
     """How many steps the loggers have seen, which is the step that they are given next.
 
@@ -96,6 +154,12 @@ def restore_logged_steps(trainer: Trainer, steps: int) -> None:
     loop = trainer.fit_loop.epoch_loop
     loop._batches_that_stepped = steps
     loop.batch_progress.total.ready = loop.batch_progress.total.completed + 1
+
+
+def restore_metrics(trainer: Trainer, metrics: Mapping[str, float]) -> None:
+    """Set the values last logged, which schedulers and callbacks look up between validations."""
+    tensors = {name: torch.as_tensor(value) for name, value in metrics.items()}
+    trainer._logger_connector._callback_metrics.update(tensors)
 
 
 def purge_tensorboard_after(logger: TensorBoardLogger, steps: int) -> None:

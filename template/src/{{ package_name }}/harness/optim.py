@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -37,11 +37,24 @@ def adamw_warmup_cosine(
         What `configure_optimizers` returns: the optimizer, and a scheduler stepped after each step.
     """
     optimizer = AdamW(parameter_groups(module, weight_decay), lr=lr)
-    scheduler = LambdaLR(optimizer, warmup_cosine(module, warmup_steps))
+    scheduler = InitialGroupsLR(optimizer, warmup_cosine(module, warmup_steps))
     return {
         "optimizer": optimizer,
         "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
     }
+
+
+class InitialGroupsLR(LambdaLR):
+    """A LambdaLR for the parameter groups that the optimizer was made with.
+
+    Groups that are added during training, as by BackboneFinetuning, keep the learning rates that
+    they are given. A LambdaLR would fail at the next step.
+    """
+
+    def get_lr(self) -> list[float | Tensor]:
+        scheduled = super().get_lr()
+        added_groups = self.optimizer.param_groups[len(scheduled) :]
+        return scheduled + [group["lr"] for group in added_groups]
 
 
 def parameter_groups(module: LightningModule, weight_decay: float) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .checkpoints import LAST_CHECKPOINT
+from .checkpoints import LAST_CHECKPOINT, delete
 from .errors import UserError
 
 RUNS = Path("runs")
@@ -68,6 +68,7 @@ class RunFolder:
                 self.clear()
             for partial in self.checkpoints.glob("*.partial"):
                 delete(partial)
+            self.metrics_file("fit").unlink(missing_ok=True)
             self.config_file.write_text(config)
         except Timeout as error:
             raise UserError(
@@ -101,13 +102,6 @@ class RunFolder:
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(metrics, default=float, indent=2) + "\n")
         return partial.replace(path)
-
-
-def delete(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def run_folder_for_fit(name: str | None, configs: list[str]) -> RunFolder:

@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Seeds the random draws of each training step."""
+"""Seeds the random draws of each training step, and of the start of each epoch."""
 
 from typing import Any
 
@@ -13,6 +13,9 @@ class StepSeeds(Callback):
 
     A resumed run then draws in each step what an uninterrupted run draws.
     """
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        seed_at(run_seed(), "epoch", trainer.current_epoch, trainer.global_rank)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

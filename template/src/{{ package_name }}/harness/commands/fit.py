@@ -7,11 +7,19 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from ..arguments import Arguments
+from ..callbacks.frozen_parts import FrozenParts
 from ..callbacks.last_checkpoint import LastCheckpoint
 from ..callbacks.shared_buffers import SharedBuffers
 from ..callbacks.step_seeds import StepSeeds
-from ..checkpoints import LOGGED_STEPS, AtomicCheckpointIO, Checkpoint, newest_checkpoint
-from ..config import CHANGEABLE_ON_RESUME, DeferredCLI
+from ..callbacks.time_limit import TimeLimit
+from ..checkpoints import (
+    LOGGED_STEPS,
+    AtomicCheckpointIO,
+    Checkpoint,
+    checkpoint_to_resume,
+    delete_later_checkpoints,
+)
+from ..config import DeferredCLI
 from ..config_files import chosen_layers, project_layers
 from ..errors import UserError
 from ..experiment import (
@@ -21,11 +29,13 @@ from ..experiment import (
     new_run_id,
     parse_experiment,
 )
-from ..lightning_internals import call_after_data_is_prepared
+from ..lightning_internals import call_after_data_is_prepared, start_resumed_epoch_exactly
 from ..messages import is_rank_zero, program_name
 from ..results import check_finite, final_metrics, save_metrics
+from ..resume import check_same_options, ended_at_time_limit, has_time_left
 from ..resumed_loggers import resume_loggers
 from ..run_folder import RunFolder, run_folder_for_fit
+from ..unsupported import check_callbacks
 from ..weights import load_weights
 
 
@@ -36,8 +46,8 @@ def run(
 ) -> None:
     """Start a run, or resume it if it was interrupted."""
     folder = run_folder_for_fit(arguments.run, arguments.configs)
-    if folder.is_finished() and not arguments.restart:
-        print(f"{folder.path} is finished; choose another --run, or start over with --restart")
+    if folder.is_finished() and not arguments.restart and not ended_at_time_limit(folder):
+        say_finished(folder)
         return
     is_new = not folder.path.exists()
     try:
@@ -55,8 +65,14 @@ def train(
     data_class: type[LightningDataModule],
 ) -> None:
     cli = read_configuration(arguments, folder, model_class, data_class)
-    ckpt_path, checkpoint = checkpoint_to_resume(cli, folder, arguments.restart)
+    ckpt_path: str | None = None
+    checkpoint: Checkpoint = {}
+    if not arguments.restart and not cli.config.trainer.fast_dev_run:
+        ckpt_path, checkpoint = checkpoint_to_resume(folder.checkpoints)
     check_same_model(checkpoint, model_class, ckpt_path)
+    if folder.is_finished() and not arguments.restart and not has_time_left(cli, checkpoint):
+        say_finished(folder)
+        return
     check_same_options(cli, checkpoint, folder)
     run_id = new_run_id()
     # A recorded configuration keeps {run} and {run_dir}, so that a run can be moved, but not {id}.
@@ -64,6 +80,7 @@ def train(
     fill_run_names(cli.config, folder, run_id)
 
     cli.build()
+    check_callbacks(cli.trainer)
     check_same_facts(cli, checkpoint.get("hyper_parameters", {}))
     is_resumed = bool(checkpoint)
     if is_resumed and is_rank_zero():
@@ -71,9 +88,10 @@ def train(
     if cli.config.weights and not is_resumed:
         load_weights(cli.model, cli.config.weights, cli.config.new_head)
 
-    keeps_checkpoints = cli.trainer.checkpoint_callback and not cli.config.trainer.fast_dev_run
-    if keeps_checkpoints:
+    if cli.keeps_checkpoints():
         make_resumable(cli, folder, checkpoint, config_text, arguments.restart)
+    if ckpt_path is not None:
+        start_resumed_epoch_exactly(cli.trainer, cli.config.weights_only)
     try:
         cli.trainer.fit(
             cli.model,
@@ -84,6 +102,10 @@ def train(
     finally:
         folder.close()
     report(cli, folder, checkpoint)
+
+
+def say_finished(folder: RunFolder) -> None:
+    print(f"{folder.path} is finished; choose another --run, or start over with --restart")
 
 
 def read_configuration(
@@ -117,31 +139,6 @@ def read_configuration(
     return cli
 
 
-def checkpoint_to_resume(
-    cli: DeferredCLI, folder: RunFolder, restart: bool
-) -> tuple[str | None, Checkpoint]:
-    """Path and contents of the checkpoint to resume from; (None, {}) for a new run."""
-    if restart or cli.config.trainer.fast_dev_run:
-        return None, {}
-    return newest_checkpoint(folder.checkpoints)
-
-
-def check_same_options(cli: DeferredCLI, checkpoint: Checkpoint, folder: RunFolder) -> None:
-    """Refuse to resume with options of the model or the data that the run was not started with.
-
-    Raises:
-        UserError: naming the first of them.
-    """
-    sections = {"model": "hyper_parameters", "data": "datamodule_hyper_parameters"}
-    for section, key in sections.items():
-        for name, value in checkpoint.get(key, {}).items():
-            asked = cli.config[section].get(name, value)
-            if asked != value and name not in CHANGEABLE_ON_RESUME:
-                raise UserError(
-                    f"{folder.path} has {section}.{name}={value}, not {asked}; choose another --run"
-                )
-
-
 def make_resumable(
     cli: DeferredCLI,
     folder: RunFolder,
@@ -153,12 +150,16 @@ def make_resumable(
     trainer = cli.trainer
     # First in the list: last.ckpt is saved when a batch starts, before other callbacks log anything
     # for that step, which a resumed run will log.
-    trainer.callbacks[:0] = [LastCheckpoint(folder, checkpoint), StepSeeds(), SharedBuffers()]
+    time_limits = [callback for callback in trainer.callbacks if isinstance(callback, TimeLimit)]
+    time_limit = time_limits[0] if time_limits else None
+    last_checkpoint = LastCheckpoint(folder, checkpoint, time_limit)
+    trainer.callbacks[:0] = [last_checkpoint, StepSeeds(), SharedBuffers(), FrozenParts()]
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
 
     def open_folder() -> None:
         if trainer.is_global_zero:
             folder.open(config_text, restart)
+            delete_later_checkpoints(folder.checkpoints, checkpoint)
             resume_loggers(trainer.loggers, checkpoint.get(LOGGED_STEPS))
 
     call_after_data_is_prepared(trainer, open_folder)

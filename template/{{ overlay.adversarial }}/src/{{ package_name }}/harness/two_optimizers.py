@@ -12,10 +12,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.strategies import DeepSpeedStrategy, FSDPStrategy, ParallelStrategy
 from torch import nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from .errors import UserError
-from .optim import warmup_cosine
+from .optim import InitialGroupsLR, warmup_cosine
 
 # No momentum: it would push a network towards where the other one was some steps ago.
 BETAS = (0.0, 0.99)
@@ -55,7 +54,7 @@ def adamw_for_each(
     configurations = []
     for name, network in networks.items():
         optimizer = AdamW(network.parameters(), lr, betas=BETAS, weight_decay=weight_decay)
-        scheduler = {"scheduler": LambdaLR(optimizer, factor), "name": name}
+        scheduler = {"scheduler": InitialGroupsLR(optimizer, factor), "name": name}
         configurations.append({"optimizer": optimizer, "lr_scheduler": scheduler})
     return configurations
 

@@ -1,0 +1,42 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""Refuses, or mentions, what would not do what was asked for."""
+
+import os
+import re
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import BaseFinetuning, StochasticWeightAveraging, WeightAveraging
+from lightning.pytorch.strategies import ModelParallelStrategy
+
+from .errors import UserError
+from .messages import note
+
+# LightningCLI's variables, such as PL_TRAINER__MAX_EPOCHS.
+CONFIG_VARIABLE = re.compile(r"PL_(?:FIT__)?([A-Z]\w*?__\w+)")
+
+
+def note_ignored_variables() -> None:
+    """Mention the environment variables that LightningCLI reads elsewhere; here, none are read."""
+    for name in sorted(os.environ):
+        match = CONFIG_VARIABLE.fullmatch(name)
+        if match:
+            key = match[1].lower().replace("__", ".")
+            note(f"{name} is ignored; use --{key}")
+
+
+def check_callbacks(trainer: Trainer) -> None:
+    """Refuse callbacks that fail with the strategy.
+
+    Raises:
+        UserError: naming the first one.
+    """
+    for callback in trainer.callbacks:
+        name = type(callback).__name__
+        averages = isinstance(callback, WeightAveraging | StochasticWeightAveraging)
+        if averages and isinstance(trainer.strategy, ModelParallelStrategy):
+            raise UserError(f"{name} cannot average weights that fsdp2 shards; use strategy ddp")
+        if isinstance(callback, BaseFinetuning) and trainer.world_size > 1:
+            raise UserError(
+                f"{name} unfreezes weights whose gradients {trainer.world_size} processes would not"
+                " exchange; use --trainer.devices 1"
+            )
