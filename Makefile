@@ -18,7 +18,7 @@ help:
 	@echo "make format      fix and format the code"
 	@echo "make scoreboard  train every task for three seeds, and write docs/scoreboard.md (40 minutes)"
 	@echo "make pictures    draw the pictures of README.md from real runs"
-	@echo "make soak        kill runs a hundred times, and compare how they end (20 minutes)"
+	@echo "make soak        interrupt runs, and random ways of training, hundreds of times (80 minutes)"
 	@echo "make bench       the cost of the harness, as ratios"
 	@echo "make gpu         a short real run of every choice that needs an NVIDIA GPU"
 	@echo "make tags        a git tag for each release in the history, which Copier looks for"
@@ -58,6 +58,7 @@ pictures: install
 
 soak: install
 	$(RUN) tools.soak 100
+	$(RUN) tools.fuzz 500
 
 bench: install
 	$(RUN) tools.bench
