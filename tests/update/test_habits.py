@@ -1,10 +1,15 @@
 """What teams do to a project between two updates does not stand in the way of the next one."""
 
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.releases import NEWEST, git
+from tests.support.projects import Project
+from tests.support.releases import NEWEST, PREVIOUS, git
+from tests.update.commands import run_copier
 from tests.update.edited_project import EditedProject
 
 pytestmark = pytest.mark.slow
@@ -20,3 +25,78 @@ def test_symlinks_are_ignored(name: str, source: Path, tmp_path: Path) -> None:
     (project.folder / name).symlink_to(elsewhere)
 
     assert git("status", "--short", cwd=project.folder) == ""
+
+
+# ---- Conflicts -----------------------------------------------------------------------------------
+
+
+def test_rejected_changes_are_announced(source: Path, tmp_path: Path) -> None:
+    """With `--conflict rej`, the closing message names the files that hold what was rejected."""
+    project = EditedProject(source, tmp_path / "project", PREVIOUS)
+    update = ("update", "--defaults", "--conflict", "rej", "-d", "strategy=ddp")
+
+    exit_code, output = run_copier(*update, cwd=project.folder)
+
+    assert exit_code == 0, output
+    assert "files that end in `.rej`" in output
+    assert "--vcs-ref=:current:" in output
+
+
+@pytest.mark.parametrize(
+    ("hook", "name", "text"),
+    [
+        ("update-conflicts", "configs/base.yaml", "<<<<<<< before updating\n"),
+        ("update-conflicts", "configs/base.yaml", ">>>>>>> after updating\n"),
+        ("update-rejects", "configs/trainer.yaml.rej", "@@ -1 +1 @@\n"),
+    ],
+)
+def test_hooks_refuse_leftovers(
+    hook: str, name: str, text: str, source: Path, tmp_path: Path
+) -> None:
+    """pre-commit refuses conflict markers and rejected changes, and accepts a project without."""
+    project = EditedProject(source, tmp_path / "project", NEWEST)
+    command = [sys.executable, "-m", "pre_commit", "run", hook, "--all-files"]
+    clean = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    assert clean.returncode == 0, clean.stdout
+
+    (project.folder / name).write_text(text)
+    git("add", "--all", cwd=project.folder)
+
+    refused = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    assert refused.returncode == 1, refused.stdout
+    assert name in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<<<<<<< before updating\na: 1\n", "base.yaml:1 has a conflict of an update"),
+        ("model:\n  lr: [1\n", "base.yaml:3 is not YAML"),
+    ],
+)
+def test_broken_configuration_is_named(
+    text: str, message: str, render: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The error names the file and the line of a configuration that cannot be read."""
+    project = Project(render(tmp_path / "project", task="tabular", project_name="Broken Config"))
+    (project.folder / "configs" / "base.yaml").write_text(text)
+
+    ended = project.fork("fit")
+
+    assert ended.returncode == 1
+    assert message in ended.stderr.splitlines()[-1]
+
+
+# ---- Where a project is --------------------------------------------------------------------------
+
+
+def test_closing_message_quotes_the_folder(source: Path, tmp_path: Path) -> None:
+    """The command in the closing message works for a folder with spaces and other characters."""
+    folder = tmp_path / "it's here & there"
+
+    exit_code, output = run_copier("copy", "--defaults", str(source), str(folder), cwd=tmp_path)
+
+    assert exit_code == 0, output
+    [command] = [line for line in output.splitlines() if line.startswith("    cd ")]
+    moved = subprocess.run(["bash", "-c", f"{command} && pwd"], capture_output=True, text=True)
+    assert moved.stdout == f"{folder}\n"

@@ -14,6 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from .arguments import Arguments
 from .checkpoints import Checkpoint
 from .config import DeferredCLI, fill_placeholders
+from .config_files import check_yaml
 from .errors import UserError
 from .lightning_internals import INSTANTIATOR, silence_known_warnings
 from .run_folder import RunFolder
@@ -38,6 +39,7 @@ def parse_experiment(
     """
     silence_known_warnings()
     note_ignored_variables()
+    check_yaml(layers)
     torch.set_float32_matmul_precision("high")  # TF32 on NVIDIA GPUs; nothing changes elsewhere
     words = [f"--config={layer}" for layer in layers] + arguments.overrides
     return DeferredCLI(model_class, data_class, words, arguments.command)
