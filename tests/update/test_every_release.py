@@ -12,7 +12,6 @@ from tests.update.edited_project import EditedProject, read_files
 pytestmark = pytest.mark.slow
 
 
-
 @pytest.mark.long
 @pytest.mark.parametrize("task", TASKS)
 def test_every_release_updates(
