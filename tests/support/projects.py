@@ -24,11 +24,16 @@ TERMINAL = {"COLUMNS": "100"}
 
 
 class Project:
-    """A rendered project."""
+    """A rendered project.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where it is.
+        answers_file: in which the answers are recorded.
+    """
+
+    def __init__(self, folder: Path, answers_file: str = ".copier-answers.yml") -> None:
         self.folder = folder
-        self.answers = yaml.safe_load((folder / ".copier-answers.yml").read_text())
+        self.answers = yaml.safe_load((folder / answers_file).read_text())
         self.package: str = self.answers["package_name"]
 
     # ---- Running its command --------------------------------------------------------------------

@@ -57,4 +57,4 @@ def test_drift_outside_of_a_project(source: Path, tmp_path: Path) -> None:
 
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert "drift runs in a project, where .copier-answers.yml has _src_path and _commit" in line
+    assert "drift runs in a project, where .copier-answers*.yml has _src_path and _commit" in line

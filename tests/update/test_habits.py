@@ -100,3 +100,28 @@ def test_closing_message_quotes_the_folder(source: Path, tmp_path: Path) -> None
     [command] = [line for line in output.splitlines() if line.startswith("    cd ")]
     moved = subprocess.run(["bash", "-c", f"{command} && pwd"], capture_output=True, text=True)
     assert moved.stdout == f"{folder}\n"
+
+
+def test_two_templates_in_a_repository(source: Path, tmp_path: Path) -> None:
+    """With `-a`, `drift` and the update job use the answers to this template."""
+    other_answers = "_src_path: nowhere\n_commit: v1.0.0\npackage_name: other\n"
+    (tmp_path / ".copier-answers.yml").write_text(other_answers)
+    answers_file = ".copier-answers.lightning.yml"
+    answers = ["-d", "project_name=Second Template", "-d", "task=tabular"]
+    copy = ("copy", "--defaults", "-a", answers_file, *answers, str(source), ".")
+    exit_code, output = run_copier(*copy, cwd=tmp_path)
+    assert exit_code == 0, output
+
+    [line] = fork_drift(Project(tmp_path, answers_file))
+    assert line.startswith("0 of ")
+
+    job = (tmp_path / ".github" / "workflows" / "copier-update.yml").read_text()
+    assert f"update --defaults -a {answers_file};" in job
+    assert f"{answers_file})" in job
+
+
+def fork_drift(project: Project) -> list[str]:
+    """The lines that `drift` prints."""
+    done = project.fork("drift")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()

@@ -13,7 +13,8 @@ from ..arguments import Arguments
 from ..errors import UserError
 
 EXIT_DRIFT = 3
-ANSWERS_FILE = Path(".copier-answers.yml")
+ANSWERS_FILES = ".copier-answers*.yml"  # with `copier copy -a`, a repository has several
+PACKAGE = Path(__file__).parents[2].name
 MANAGED_MARK = "Managed by copier-lightning"
 OWNERS_MARK = "# Yours:"
 
@@ -61,14 +62,16 @@ def refuse_options(arguments: Arguments) -> None:
 
 
 def read_answers() -> dict[str, Any]:
-    """The recorded answers, with the template's source and version."""
-    try:
-        answers = yaml.safe_load(ANSWERS_FILE.read_text())
-    except OSError:
-        answers = None
-    if not isinstance(answers, dict) or not {"_src_path", "_commit"} <= answers.keys():
-        raise UserError(f"drift runs in a project, where {ANSWERS_FILE} has _src_path and _commit")
-    return answers
+    """The recorded answers of this project, with the template's source and version."""
+    for path in sorted(Path().glob(ANSWERS_FILES)):
+        answers = yaml.safe_load(path.read_text())
+        if not isinstance(answers, dict) or answers.get("package_name") != PACKAGE:
+            continue  # of another template
+        if {"_src_path", "_commit"} <= answers.keys():
+            return answers
+    raise UserError(
+        f"drift runs in a project, where {ANSWERS_FILES} has _src_path and _commit of {PACKAGE}"
+    )
 
 
 def render_managed_files(source: str, version: str, answers: dict[str, Any]) -> dict[Path, Lines]:
