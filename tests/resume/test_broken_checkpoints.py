@@ -63,6 +63,19 @@ def test_only_truncated_checkpoints(project: Project) -> None:
     assert_same_end(project, "uninterrupted", "all_truncated")
 
 
+def test_truncated_metrics(project: Project) -> None:
+    """A row of metrics.csv that was cut short, even within its step, is dropped."""
+    assert_killed(fit(project, "cut", *TABULAR, KILL_AT=str(BATCHES + 2)))
+    path = project.run_folder("cut") / "metrics.csv"
+    text = path.read_text()
+    [*_, last_row] = text.splitlines()
+    path.write_text(text + last_row[: last_row.rindex(",") + 2].rstrip("\n"))
+
+    assert_resumed(fit(project, "cut", *TABULAR), BATCHES)
+
+    assert_same_end(project, "uninterrupted", "cut")
+
+
 def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-REMOVED_BYTES])
 

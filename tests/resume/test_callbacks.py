@@ -114,6 +114,11 @@ CASES = [
         ),
     ),
     Case(
+        "learning_rate_logged_by_epoch",
+        kills=(IN_SECOND_EPOCH,),
+        options=("--lr_monitor.logging_interval=epoch",),
+    ),
+    Case(
         "backbone_finetuning",
         kills=(IN_SECOND_EPOCH, IN_THIRD_EPOCH),
         callbacks=(("epoch_callbacks.LateHead", {}),),
@@ -157,28 +162,37 @@ def test_killed_run_ends_the_same(case: Case, project: Project) -> None:
         assert_same_files(project, expected, run)
 
 
-EPOCH_MODEL = """
-from .model import Model as TabularModel
-
-
-class Model(TabularModel):
+MODELS = {
+    "attribute": """
     def on_train_epoch_start(self):
         self.temperature = 1.0 + self.trainer.current_epoch
 
     def training_step(self, batch, batch_idx):
         return self.temperature * super().training_step(batch, batch_idx)
-"""
+""",
+    "plateau": """
+    def configure_optimizers(self):
+        optimizer = torch.optim.Adam(self.parameters(), lr=0.01)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0, threshold=9)
+        scheduling = {"scheduler": scheduler, "monitor": "val/loss"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduling}
+""",
+}
 
 
 @pytest.mark.parametrize("way", ["SIGKILL", "SIGTERM"])
-def test_attribute_of_the_model(way: str, render: Callable[..., Path], tmp_path: Path) -> None:
-    """An attribute that the model itself sets when an epoch starts is there after a resume."""
-    project = new_project(render, tmp_path / "project", f"Epoch Model {way}", task="tabular")
+@pytest.mark.parametrize("name", MODELS)
+def test_model_resumes(name: str, way: str, render: Callable[..., Path], tmp_path: Path) -> None:
+    """A model may set attributes when an epoch starts, or have a scheduler that needs a metric."""
+    project_name = f"Model {name} {way}"
+    project = new_project(render, tmp_path / "project", project_name, task="tabular")
     package = project.folder / "src" / project.package
-    (package / "epoch_model.py").write_text(EPOCH_MODEL)
+    imports = "import torch\n\nfrom .model import Model as TabularModel\n\n\n"
+    text = f"{imports}class Model(TabularModel):{MODELS[name]}"
+    (package / "own_model.py").write_text(text)
     entry_point = package / "__main__.py"
-    entry_point.write_text(entry_point.read_text().replace(".model import", ".epoch_model import"))
-    options = small_options("tabular")
+    entry_point.write_text(entry_point.read_text().replace(".model import", ".own_model import"))
+    options = [*small_options("tabular"), "--trainer.max_epochs=3"]
     assert_succeeded(fit(project, "uninterrupted", *options))
 
     batch = str(IN_SECOND_EPOCH)

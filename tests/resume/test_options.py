@@ -124,10 +124,64 @@ def test_larger_time_limit_resumes(project: Project) -> None:
     assert_same_end(project, "uninterrupted", "timed")
 
 
+def test_time_limit_keeps_the_best(project: Project) -> None:
+    """The validation at a time limit costs no checkpoint that the resumed run would have kept."""
+    options = [*TABULAR, "--checkpoint.save_top_k=1"]
+    assert_succeeded(fit(project, "best", *options))
+    assert_stopped(fit(project, "best_timed", *options, KILL_AT="8", KILL_WITH="SIGTERM"), step=8)
+
+    assert_succeeded(fit(project, "best_timed", *options, "--trainer.max_time=00:00:00:00"))
+    assert_succeeded(fit(project, "best_timed", *options, "--trainer.max_time=01:00:00:00"))
+
+    assert_same_end(project, "best", "best_timed")
+    assert checkpoint_names(project, "best_timed") == checkpoint_names(project, "best")
+
+
+def checkpoint_names(project: Project, run: str) -> set[str]:
+    return {path.name for path in project.last_checkpoint(run).parent.iterdir()}
+
+
+def test_added_option_adds_no_callback(project: Project) -> None:
+    """The same command with one option more has the callbacks of the first one once."""
+    assert_stopped(fit(project, "added", *TABULAR, KILL_AT="4", KILL_WITH="SIGTERM"), step=4)
+
+    assert_resumed(fit(project, "added", *TABULAR, "--trainer.enable_model_summary=false"), step=4)
+
+    config = (project.run_folder("added") / "config.yaml").read_text()
+    assert config.count("class_path: kill_callback.KillCallback") == 1
+    assert_same_end(project, "uninterrupted", "added")
+
+
+def test_run_is_not_continued_without_checkpoints(project: Project, stopped_run: str) -> None:
+    """Training without checkpoints would delete what a run has logged, and mark it as finished."""
+    refused = project.fork("fit", "--run", stopped_run, "-c", "preset/barebones")
+
+    assert_refused(refused, f"runs/{stopped_run} has checkpoints")
+    assert not (project.run_folder(stopped_run) / "fit.json").exists()
+
+
+def test_save_last_is_off(project: Project) -> None:
+    """`save_last` would overwrite last.ckpt with a checkpoint from the middle of a step."""
+    options = [
+        *TABULAR,
+        "--checkpoint.save_last=true",
+        "--checkpoint.every_n_train_steps=2",
+        "--checkpoint.monitor=null",
+        "--checkpoint.save_top_k=1",
+    ]
+    assert_succeeded(fit(project, "save_last", *options))
+
+    killed = fit(project, "save_last_killed", *options, KILL_AT="9")
+    assert_killed(killed)
+    assert "note  save_last" in killed.stderr
+
+    assert_resumed(fit(project, "save_last_killed", *options), step=6)
+    assert_same_end(project, "save_last", "save_last_killed")
+
+
 def test_diverged_model_is_not_the_best(project: Project) -> None:
     """A run whose loss is not a number ends with an error, and keeps no checkpoint for it."""
     diverged = fit(project, "diverged", *TABULAR, "--trainer.callbacks+=diverging.Diverging")
 
     assert_refused(diverged, DIVERGED)
-    names = {path.name for path in project.last_checkpoint("diverged").parent.iterdir()}
-    assert names == {"last.ckpt"}
+    assert checkpoint_names(project, "diverged") == {"last.ckpt"}

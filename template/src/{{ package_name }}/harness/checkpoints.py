@@ -14,10 +14,13 @@ from .lightning_internals import SHARDED_METADATA
 from .messages import is_rank_zero, note
 
 LAST_CHECKPOINT = "last.ckpt"
+# The folder beside it that holds the other checkpoints as they were before a time limit.
+COPIES = "before_time_limit"
 
 # What the harness adds to a checkpoint.
 LOGGED_STEPS = "stepped"  # the number of steps that the loggers have seen
 METRICS = "metrics"  # the last value of each metric, as a tensor
+EPOCH_METRICS = "epoch_metrics"  # the means of the epoch under way, of which no sums are saved
 ENDED_BY_TIME = "ended_by_time"  # whether training ends after this, because of trainer.max_time
 HAS_LAST = "has_last"  # whether last.ckpt had been written before
 SEED = "seed"  # of the run
@@ -67,25 +70,53 @@ def checkpoint_to_resume(folder: Path) -> tuple[str | None, Checkpoint]:
         return str(last), read_checkpoint(last)
     except UserError:
         path, contents = newest_checkpoint(folder)
-    if not contents.get(HAS_LAST, True):
+    if path is None:
         return None, {}
-    if path is not None:
-        note(f"{last} is missing or damaged; resumes from {Path(path).name}, which is not exact")
+    if not last.exists() and not contents.get(HAS_LAST, True):
+        note(
+            f"{folder.parent} starts over, since it was interrupted before {last.name} was written"
+        )
+        return None, {}
+    note(f"{last} is missing or damaged; resumes from {Path(path).name}, which is not exact")
     return path, contents
 
 
-def delete_later_checkpoints(folder: Path, checkpoint: Checkpoint) -> None:
+def delete_later_checkpoints(run_folder: Path, checkpoint: Checkpoint) -> None:
     """Delete the checkpoints that a run will write again after it resumes from `checkpoint`.
 
     Left in place, ModelCheckpoint would give the new ones other names.
     """
-    for path in folder.glob("*.ckpt"):
+    for path in sorted(run_folder.rglob("*.ckpt")):
         try:
             found = read_checkpoint(path)
         except UserError:
             continue
         if finished_batches(found) > finished_batches(checkpoint):
             delete(path)
+
+
+def keep_copies(folder: Path) -> None:
+    """Link the checkpoints into a folder, before the end at a time limit may replace the best."""
+    copies = folder / COPIES
+    copies.mkdir(exist_ok=True)
+    for path in folder.glob("*.ckpt"):
+        if path.name == LAST_CHECKPOINT:
+            continue
+        if path.is_dir():
+            shutil.copytree(path, copies / path.name, copy_function=os.link)
+        else:
+            os.link(path, copies / path.name)
+
+
+def restore_copies(folder: Path) -> None:
+    """Put back what `keep_copies` linked, since the run goes on as if it had not ended."""
+    copies = folder / COPIES
+    for path in copies.glob("*.ckpt"):
+        target = folder / path.name
+        if not target.exists():
+            path.rename(target)
+    if copies.exists():
+        delete(copies)
 
 
 def finished_batches(checkpoint: Checkpoint) -> int:

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.trainer import call
 from torch.utils.data import DistributedSampler
@@ -98,11 +99,14 @@ def start_resumed_epoch_exactly(trainer: Trainer, weights_only: bool | None) -> 
         if fit_loop.restarted_mid_epoch:
             on_advance_start()
             replay_epoch_start(trainer, weights_only)
+            # Else a ReduceLROnPlateau would not step at the end of this epoch.
+            fit_loop._restarting = False
         elif fit_loop.restarted_on_epoch_end or fit_loop.resumed_on_epoch_end:
             on_advance_start()  # a checkpoint of ModelCheckpoint, which Lightning resumes well
         else:
             forget_restart(trainer)
             on_advance_start()
+        restore_reload_schedule(trainer)
 
     fit_loop.on_advance_start = start_resumed_epoch
 
@@ -111,15 +115,36 @@ def replay_epoch_start(trainer: Trainer, weights_only: bool | None) -> None:
     """Call `on_train_epoch_start` for an epoch that is resumed, then restore all states again.
 
     Attributes that the hook sets are there afterwards, and a state that it changes, such as a
-    number of epochs, is not changed twice.
+    number of epochs, is not changed twice. Nothing is logged twice either.
     """
+    loggers = trainer.loggers
+    trainer.loggers = [DummyLogger() for _ in loggers]
     call._call_callback_hooks(trainer, "on_train_epoch_start")
     call._call_lightning_module_hook(trainer, "on_train_epoch_start")
+    trainer.loggers = loggers
+
     connector = trainer._checkpoint_connector
     connector._restore_modules_and_callbacks(connector._ckpt_path, weights_only)
     connector.restore_precision_plugin_state()
     connector.restore_optimizers_and_schedulers()
     connector.resume_end()
+
+
+def restore_reload_schedule(trainer: Trainer) -> None:
+    """Reload the loaders in the epochs in which an uninterrupted run reloads them."""
+    epochs = trainer.reload_dataloaders_every_n_epochs
+    if epochs:
+        epoch = trainer.current_epoch
+        trainer.fit_loop._last_train_dl_reload_epoch = epoch - epoch % epochs
+
+
+def epoch_metrics(trainer: Trainer) -> list[str]:
+    """The metrics that are averaged over the training epoch; no checkpoint holds their sums."""
+    names = set()
+    for result in trainer.fit_loop.epoch_loop._results.values():
+        if result.meta.on_epoch:
+            names.add(result.meta.name)
+    return sorted(names)
 
 
 def forget_restart(trainer: Trainer) -> None:

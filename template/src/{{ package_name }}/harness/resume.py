@@ -1,6 +1,10 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Whether a run may be resumed, and with which options."""
 
+import shlex
+from dataclasses import replace
+
+from .arguments import Arguments
 from .callbacks.time_limit import TimeLimit
 from .checkpoints import ENDED_BY_TIME, SEED, Checkpoint, read_checkpoint
 from .config import CHANGEABLE_ON_RESUME, DeferredCLI
@@ -47,3 +51,42 @@ def check_same_options(cli: DeferredCLI, checkpoint: Checkpoint, folder: RunFold
         raise UserError(
             f"{folder.path} has seed_everything={seed}, not {run_seed()}; choose another --run"
         )
+
+
+def check_keeps_checkpoints(cli: DeferredCLI, folder: RunFolder) -> None:
+    """Refuse to train without checkpoints into the folder of a run that has some.
+
+    Raises:
+        UserError: since its metrics would be lost, and it would count as finished.
+    """
+    is_dry_run = cli.config.trainer.fast_dev_run
+    if folder.config_file.exists() and not cli.keeps_checkpoints() and not is_dry_run:
+        raise UserError(
+            f"{folder.path} has checkpoints, and this would train without; choose another --run"
+        )
+
+
+def without_recorded(arguments: Arguments, recorded: str) -> Arguments:
+    """The arguments without those that the recorded configuration has been made with.
+
+    A cluster restarts a job with the same command, and a person adds an option to it: `callbacks+=`
+    must not add a callback twice.
+
+    Args:
+        arguments: of the command that resumes a run.
+        recorded: the text of its config.yaml, whose first line is the command that started it.
+    """
+    if recorded.startswith(arguments.describe() + "\n"):
+        return replace(arguments, configs=[], overrides=[])
+    command_line = recorded.partition("\n")[0].removeprefix("# ")
+    try:
+        before = shlex.split(command_line)
+    except ValueError:  # not written by `fit`
+        return arguments
+    configs = [name for name in arguments.configs if f"-c={name}" not in before]
+    overrides = []
+    for word in arguments.overrides:
+        appends_again = "+=" in word and word in before
+        if not appends_again:
+            overrides.append(word)
+    return replace(arguments, configs=configs, overrides=overrides)

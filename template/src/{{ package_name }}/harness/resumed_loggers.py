@@ -42,10 +42,10 @@ def resume_csv(logger: CSVLogger, logged_steps: int) -> None:
 
 def keep_rows(source: Path, target: Path, logged_steps: int) -> list[str]:
     """Copy the rows of the steps before `logged_steps`, and return the columns."""
-    with source.open(newline="") as file:
-        reader = csv.DictReader(file)
-        rows = [row for row in reader if is_before(row, logged_steps)]
-        columns = list(reader.fieldnames or [])
+    complete_lines = [line for line in lines_of(source) if line.endswith("\n")]
+    reader = csv.DictReader(complete_lines)
+    rows = [row for row in reader if is_before(row, logged_steps)]
+    columns = list(reader.fieldnames or [])
     partial = target.with_suffix(".partial")
     with partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
@@ -55,6 +55,12 @@ def keep_rows(source: Path, target: Path, logged_steps: int) -> list[str]:
     return columns
 
 
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file; the last one may be cut short, without a line break."""
+    with path.open(newline="") as file:
+        return list(file)
+
+
 def is_before(row: dict[str, str], logged_steps: int) -> bool:
-    """Whether a row belongs to a step that is not repeated; a row cut short has no step."""
+    """Whether a row belongs to a step that is not repeated."""
     return bool(row["step"]) and int(row["step"]) < logged_steps

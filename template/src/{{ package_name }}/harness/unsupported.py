@@ -5,7 +5,12 @@ import os
 import re
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import BaseFinetuning, StochasticWeightAveraging, WeightAveraging
+from lightning.pytorch.callbacks import (
+    BaseFinetuning,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 from lightning.pytorch.strategies import ModelParallelStrategy
 
 from .errors import UserError
@@ -25,13 +30,16 @@ def note_ignored_variables() -> None:
 
 
 def check_callbacks(trainer: Trainer) -> None:
-    """Refuse callbacks that fail with the strategy.
+    """Refuse callbacks that fail with the strategy, and let none but the harness write last.ckpt.
 
     Raises:
         UserError: naming the first one.
     """
     for callback in trainer.callbacks:
         name = type(callback).__name__
+        if isinstance(callback, ModelCheckpoint) and callback.save_last:
+            callback.save_last = False
+            note(f"save_last of {name} is off, since the harness writes last.ckpt")
         averages = isinstance(callback, WeightAveraging | StochasticWeightAveraging)
         if averages and isinstance(trainer.strategy, ModelParallelStrategy):
             raise UserError(f"{name} cannot average weights that fsdp2 shards; use strategy ddp")

@@ -10,15 +10,23 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ..checkpoints import (
     ENDED_BY_TIME,
+    EPOCH_METRICS,
     HAS_LAST,
     LOGGED_STEPS,
     METRICS,
     SEED,
     SHOULD_STOP,
     Checkpoint,
+    keep_copies,
 )
 from ..errors import Preempted
-from ..lightning_internals import logged_steps, restore_logged_steps, restore_metrics
+from ..lightning_internals import (
+    epoch_metrics,
+    logged_steps,
+    restore_logged_steps,
+    restore_metrics,
+)
+from ..messages import note
 from ..run_folder import RunFolder
 from ..seeding import run_seed
 from ..signals import StopRequest
@@ -87,8 +95,15 @@ class LastCheckpoint(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         is_replayed = trainer.fit_loop.restarted_mid_epoch
-        if not is_replayed:
+        if is_replayed:
+            self.note_epoch_metrics()
+        else:
             self.save_if_requested(trainer)
+
+    def note_epoch_metrics(self) -> None:
+        names = ", ".join(self.checkpoint.get(EPOCH_METRICS, []))
+        if names:
+            note(f"{names}: of this epoch, only what follows is counted, since it was interrupted")
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -103,6 +118,8 @@ class LastCheckpoint(Callback):
         if request == Request.SAVE_AND_END:
             self.is_last_batch = True
             trainer.should_stop = True
+            if trainer.is_global_zero:
+                keep_copies(self.folder.checkpoints)
 
     def save_if_requested(self, trainer: Trainer) -> Request:
         """Save if a rank requests it, and return what all of them do.
@@ -138,9 +155,9 @@ class LastCheckpoint(Callback):
         torch.distributed.all_reduce(largest, torch.distributed.ReduceOp.MAX, self.process_group)
         return Request(int(largest))
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        ended_within_epoch = self.is_last_batch
-        if not ended_within_epoch:
+    def save_at_end(self, trainer: Trainer) -> None:
+        ended_at_time_limit = self.is_last_batch
+        if not ended_at_time_limit:
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
@@ -158,6 +175,20 @@ class LastCheckpoint(Callback):
         checkpoint[METRICS] = dict(trainer.callback_metrics)
         checkpoint[LOGGED_STEPS] = logged_steps(trainer)
         checkpoint[SEED] = run_seed()
+        checkpoint[EPOCH_METRICS] = epoch_metrics(trainer)
         checkpoint[ENDED_BY_TIME] = self.ends_by_time
         checkpoint[HAS_LAST] = self.has_last
         checkpoint[SHOULD_STOP] = trainer.should_stop
+
+
+class CheckpointAtEnd(Callback):
+    """Saves `last.ckpt` when training ends.
+
+    It is the last callback, since others may average weights when training ends.
+    """
+
+    def __init__(self, last_checkpoint: LastCheckpoint) -> None:
+        self.last_checkpoint = last_checkpoint
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.last_checkpoint.save_at_end(trainer)

@@ -1,14 +1,13 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """train; runs/NAME keeps everything, and the same command resumes"""
 
-from dataclasses import replace
 from pathlib import Path
 
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from ..arguments import Arguments
 from ..callbacks.frozen_parts import FrozenParts
-from ..callbacks.last_checkpoint import LastCheckpoint
+from ..callbacks.last_checkpoint import CheckpointAtEnd, LastCheckpoint
 from ..callbacks.shared_buffers import SharedBuffers
 from ..callbacks.step_seeds import StepSeeds
 from ..callbacks.time_limit import TimeLimit
@@ -18,6 +17,7 @@ from ..checkpoints import (
     Checkpoint,
     checkpoint_to_resume,
     delete_later_checkpoints,
+    restore_copies,
 )
 from ..config import DeferredCLI
 from ..config_files import chosen_layers, project_layers
@@ -32,7 +32,13 @@ from ..experiment import (
 from ..lightning_internals import call_after_data_is_prepared, start_resumed_epoch_exactly
 from ..messages import is_rank_zero, program_name
 from ..results import check_finite, final_metrics, save_metrics
-from ..resume import check_same_options, ended_at_time_limit, has_time_left
+from ..resume import (
+    check_keeps_checkpoints,
+    check_same_options,
+    ended_at_time_limit,
+    has_time_left,
+    without_recorded,
+)
 from ..resumed_loggers import resume_loggers
 from ..run_folder import RunFolder, run_folder_for_fit
 from ..unsupported import check_callbacks
@@ -74,6 +80,7 @@ def train(
         say_finished(folder)
         return
     check_same_options(cli, checkpoint, folder)
+    check_keeps_checkpoints(cli, folder)
     run_id = new_run_id()
     # A recorded configuration keeps {run} and {run_dir}, so that a run can be moved, but not {id}.
     config_text = f"{arguments.describe()}\n{cli.recorded_config()}".replace("{id}", run_id)
@@ -125,9 +132,7 @@ def read_configuration(
     recorded = None if arguments.restart else folder.recorded_config()
     if recorded is not None:
         layers = [folder.config_file]
-        if recorded.startswith(arguments.describe() + "\n"):
-            # A cluster restarts a job with the same command; `callbacks+=` must not add twice.
-            arguments = replace(arguments, configs=[], overrides=[])
+        arguments = without_recorded(arguments, recorded)
     cli = parse_experiment(arguments, layers + chosen_layers(arguments), model_class, data_class)
     if cli.config.ckpt_path:
         raise UserError(
@@ -154,12 +159,14 @@ def make_resumable(
     time_limit = time_limits[0] if time_limits else None
     last_checkpoint = LastCheckpoint(folder, checkpoint, time_limit)
     trainer.callbacks[:0] = [last_checkpoint, StepSeeds(), SharedBuffers(), FrozenParts()]
+    trainer.callbacks.append(CheckpointAtEnd(last_checkpoint))
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
 
     def open_folder() -> None:
         if trainer.is_global_zero:
             folder.open(config_text, restart)
-            delete_later_checkpoints(folder.checkpoints, checkpoint)
+            restore_copies(folder.checkpoints)
+            delete_later_checkpoints(folder.path, checkpoint)
             resume_loggers(trainer.loggers, checkpoint.get(LOGGED_STEPS))
 
     call_after_data_is_prepared(trainer, open_folder)
