@@ -147,7 +147,7 @@ def test_wrong_keys(task: str, refused: Callable[..., str], tmp_path: Path) -> N
         ("trainer: {max_epoch: 3}", "did you mean trainer.max_epochs?"),
         ("modle: {lr: 1.0}", "modle"),
         ("trainer: {max_epochs: soon}", "soon"),
-        ("trainer: [unclosed", "config"),
+        ("trainer: [unclosed", "bad.yaml:1 is not YAML"),
     ):
         path.write_text(text)
         assert expected in refused(task, "-c", str(path))
