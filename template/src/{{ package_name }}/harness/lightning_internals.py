@@ -130,8 +130,11 @@ def replay_epoch_start(trainer: Trainer, weights_only: bool | None) -> None:
     connector.resume_end()
 
 
-def restore_reload_schedule(trainer: Trainer) -> None:
-    """Reload the loaders in the epochs in which an uninterrupted run reloads them."""
+def restore_reload_schedule(trainer: Any) -> None:
+    """Reload the loaders in the epochs in which an uninterrupted run reloads them.
+
+    The Trainer has attributes that its connectors set, and type checkers do not see.
+    """
     epochs = trainer.reload_dataloaders_every_n_epochs
     if epochs:
         epoch = trainer.current_epoch

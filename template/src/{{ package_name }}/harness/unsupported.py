@@ -3,8 +3,8 @@
 
 import os
 import re
+from typing import Any
 
-from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import (
     BaseFinetuning,
     ModelCheckpoint,
@@ -29,8 +29,11 @@ def note_ignored_variables() -> None:
             note(f"{name} is ignored; use --{key}")
 
 
-def check_callbacks(trainer: Trainer) -> None:
+def check_callbacks(trainer: Any) -> None:
     """Refuse callbacks that fail with the strategy, and let none but the harness write last.ckpt.
+
+    Args:
+        trainer: a Trainer; its connectors set attributes that type checkers do not see.
 
     Raises:
         UserError: naming the first one.
