@@ -54,7 +54,7 @@ def is_wanted(record: logging.LogRecord) -> bool:
 
 
 def call_after_data_is_prepared(trainer: Trainer, action: Callable[[], None]) -> None:
-    """Have `trainer.fit` call `action` after `prepare_data`, before any logger opens a file.
+    """Have `trainer.fit` call `action` once, after `prepare_data`, before any logger opens a file.
 
     A run folder must not appear before the data is known to be good, and it must be locked before a
     logger writes into it. Lightning calls no hook between these two points.
@@ -63,6 +63,7 @@ def call_after_data_is_prepared(trainer: Trainer, action: Callable[[], None]) ->
     prepare_data = connector.prepare_data
 
     def prepare_data_then_act() -> None:
+        connector.prepare_data = prepare_data
         prepare_data()
         action()
 
