@@ -34,10 +34,10 @@ def run(arguments: Arguments) -> int:
         UserError: outside of a project, or if an option is given.
     """
     refuse_options(arguments)
-    answers = read_answers()
-    source = answers.pop("_src_path")
-    version = answers.pop("_commit")
-    managed = render_managed_files(source, version, answers)
+    answers_file = find_answers_file()
+    answers = read_answers(answers_file)
+    version = answers["_commit"]
+    managed = render_managed_files(answers_file, answers)
     differences = []
     for path, rendered in managed.items():
         difference = describe_difference(path, rendered)
@@ -61,24 +61,40 @@ def refuse_options(arguments: Arguments) -> None:
         raise UserError(f"drift takes no options, got {unused[0]}")
 
 
-def read_answers() -> dict[str, Any]:
-    """The recorded answers of this project, with the template's source and version."""
+def find_answers_file() -> Path:
+    """The file with the answers to this template, and its source and version."""
     for path in sorted(Path().glob(ANSWERS_FILES)):
-        answers = yaml.safe_load(path.read_text())
-        if not isinstance(answers, dict) or answers.get("package_name") != PACKAGE:
-            continue  # of another template
-        if {"_src_path", "_commit"} <= answers.keys():
-            return answers
+        answers = read_answers(path)
+        is_complete = {"_src_path", "_commit"} <= answers.keys()
+        if is_complete and answers.get("package_name") == PACKAGE:
+            return path
     raise UserError(
         f"drift runs in a project, where {ANSWERS_FILES} has _src_path and _commit of {PACKAGE}"
     )
 
 
-def render_managed_files(source: str, version: str, answers: dict[str, Any]) -> dict[Path, Lines]:
-    """The lines of each managed file as that version of the template renders it."""
+def read_answers(path: Path) -> dict[str, Any]:
+    """What a file of answers holds; nothing if it is not one."""
+    answers = yaml.safe_load(path.read_text())
+    return answers if isinstance(answers, dict) else {}
+
+
+def render_managed_files(answers_file: Path, answers: dict[str, Any]) -> dict[Path, Lines]:
+    """The lines of each managed file as the recorded version of the template renders it."""
+    source = answers["_src_path"]
+    version = answers["_commit"]
+    given = {name: answer for name, answer in answers.items() if not name.startswith("_")}
     managed = {}
     with TemporaryDirectory() as folder:
-        copier.run_copy(source, folder, answers, vcs_ref=version, defaults=True, quiet=True)
+        copier.run_copy(
+            source,
+            folder,
+            given,
+            answers_file=str(answers_file),
+            vcs_ref=version,
+            defaults=True,
+            quiet=True,
+        )
         for path in sorted(Path(folder).rglob("*")):
             if not path.is_file():
                 continue
