@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -23,15 +22,14 @@ from tests.resume.runs import (
     assert_succeeded,
     fit,
     new_project,
+    write_callbacks,
 )
-from tests.support.projects import Project
 from tests.support.tasks import small_options
 from tools.soak import render
 
 LIGHTNING = "lightning.pytorch.callbacks"
 TWO_PROCESSES = {"accelerator": "cpu", "devices": "2", "strategy": "ddp"}
 MAX_EPOCHS = 3
-CONFIG = "fuzz.yaml"
 
 Callbacks = list[dict[str, Any]]
 
@@ -180,10 +178,10 @@ class Fuzzer:
         """Raise an AssertionError if an interrupted run ends in another way."""
         self.examples += 1
         project = self.projects[training.ranks]
-        write_config(project, training.callbacks)
+        appended = write_callbacks(project, "fuzz", training.callbacks)
         expected = f"uninterrupted_{self.examples}"
         run = f"interrupted_{self.examples}"
-        options = [*small_options("tabular"), *training.options, f"-c={CONFIG}"]
+        options = [*small_options("tabular"), *training.options, appended]
         assert_succeeded(fit(project, expected, *options, ranks=training.ranks))
         for interruption in training.interruptions:
             fit(
@@ -196,11 +194,6 @@ class Fuzzer:
             )
         assert_succeeded(fit(project, run, *options, ranks=training.ranks))
         assert_same_end(project, expected, run)
-
-
-def write_config(project: Project, callbacks: Callbacks) -> None:
-    config = {"trainer": {"callbacks+": callbacks}}
-    (project.folder / CONFIG).write_text(yaml.safe_dump(config))
 
 
 def main(examples: int) -> None:

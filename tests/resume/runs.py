@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import torch
+import yaml
 
 from tests.support.messages import EXIT_PREEMPTED, RESUMES, STOPPED
 from tests.support.projects import Project
@@ -54,6 +55,13 @@ def new_project(render: Callable[..., Path], folder: Path, name: str, **answers:
 def add_callback(project: Project, name: str) -> None:
     """Let the project import a callback of tests/support."""
     shutil.copy(ROOT / "tests" / "support" / f"{name}.py", project.folder / "src")
+
+
+def write_callbacks(project: Project, name: str, callbacks: list[dict[str, Any]]) -> str:
+    """Write a configuration that appends callbacks; return the option of `fit` that uses it."""
+    config = {"trainer": {"callbacks+": callbacks}}
+    (project.folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    return f"-c={name}.yaml"
 
 
 def fit(

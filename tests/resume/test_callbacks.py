@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.resume.runs import (
     BATCHES,
@@ -16,6 +15,7 @@ from tests.resume.runs import (
     assert_succeeded,
     fit,
     new_project,
+    write_callbacks,
 )
 from tests.support.projects import Project
 from tests.support.tasks import small_options
@@ -43,11 +43,12 @@ class Case:
     callbacks: tuple[tuple[str, dict[str, Any]], ...] = ()
     options: tuple[str, ...] = ()
 
-    def config(self) -> str:
+    def configured_callbacks(self) -> list[dict[str, Any]]:
+        """The callbacks as in a configuration file."""
         callbacks = []
         for class_path, arguments in self.callbacks:
             callbacks.append({"class_path": class_path, "init_args": arguments})
-        return yaml.safe_dump({"trainer": {"callbacks+": callbacks}})
+        return callbacks
 
 
 CASES = [
@@ -142,13 +143,11 @@ def project(render: Callable[..., Path], tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_killed_run_ends_the_same(case: Case, project: Project) -> None:
     """Killed within an epoch, and stopped by a signal, a run ends the same, bit for bit."""
-    config = project.folder / f"{case.name}.yaml"
-    config.write_text(case.config())
     options = [
         *small_options("tabular"),
         "--trainer.max_epochs=3",
         *case.options,
-        f"-c={config.name}",
+        write_callbacks(project, case.name, case.configured_callbacks()),
     ]
     expected = f"{case.name}_uninterrupted"
     assert_succeeded(fit(project, expected, *options))

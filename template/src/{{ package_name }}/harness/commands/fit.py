@@ -153,11 +153,11 @@ def make_resumable(
 ) -> None:
     """Let training write into the run's folder, so that it can be resumed from any step."""
     trainer = cli.trainer
-    # First in the list: last.ckpt is saved when a batch starts, before other callbacks log anything
-    # for that step, which a resumed run will log.
     time_limits = [callback for callback in trainer.callbacks if isinstance(callback, TimeLimit)]
     time_limit = time_limits[0] if time_limits else None
     last_checkpoint = LastCheckpoint(folder, checkpoint, time_limit)
+    # First in the list: last.ckpt is saved when a batch starts, before other callbacks log anything
+    # for that step, which a resumed run will log.
     trainer.callbacks[:0] = [last_checkpoint, StepSeeds(), SharedBuffers(), FrozenParts()]
     trainer.callbacks.append(CheckpointAtEnd(last_checkpoint))
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
