@@ -129,6 +129,11 @@ def first_of_each_training() -> list[int]:
     return list(numbers.values())
 
 
+def first_trained(task: str) -> int:
+    """The number of the first row with this task."""
+    return next(number for number, row in enumerate(ROWS) if row["task"] == task)
+
+
 def name_of_row(number: int) -> str:
     return "-".join(str(ROWS[number][name]) for name in ("task", *MACHINE))
 
@@ -147,7 +152,8 @@ def make_project(number: int, folder: Path, render: Callable[..., Path]) -> Proj
 def test_project_trains(number: int, tmp_path: Path, render: Callable[..., Path]) -> None:
     """The project fits, validates, tests and predicts: for a short real run, and for a dry one.
 
-    `validate` and `test`, which differ only in their split, take turns in the real runs.
+    `validate` and `test`, which differ only in their split, take turns in the real runs. Dry runs
+    of what follows `fit` depend on the task alone, so each task has one.
     """
     row = ROWS[number]
     project = make_project(number, tmp_path, render)
@@ -164,8 +170,9 @@ def test_project_trains(number: int, tmp_path: Path, render: Callable[..., Path]
         assert not math.isnan(value), metric
 
     assert project.run("fit", "-c", "preset/debug", *options) is None
-    for command in ("validate", "test", "predict"):
-        assert project.run(command, "-c", "preset/debug", "--run", "short") is None
+    if number == first_trained(row["task"]):
+        for command in ("validate", "test", "predict"):
+            assert project.run(command, "-c", "preset/debug", "--run", "short") is None
     assert project.result("short", evaluation) == result, "a dry run wrote something"
 
     assert_logger_files(project, row)
