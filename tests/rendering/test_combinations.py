@@ -30,7 +30,7 @@ from tests.rendering.combinations import (
 )
 from tests.support.expectations import overlays
 from tests.support.files import relative_paths
-from tests.support.template import QUESTIONS, listed_choices, overlay_folder
+from tests.support.template import QUESTIONS, TABLES, listed_choices, overlay_folder
 
 PACKAGE = "every_lab"
 # Names that only Copier defines.
@@ -69,8 +69,8 @@ def test_rules_stay_within_the_machine(combinations: Combinations) -> None:
 
 
 def validators(question: str) -> list[str]:
-    """The rules of a question's choices; those of `logger` are rendered, and have none."""
-    if question == "logger":
+    """The rules of a question's choices; those that are rendered from a table depend on nothing."""
+    if question in TABLES:
         return []
     return [choice["validator"] for choice in listed_choices(question) if isinstance(choice, dict)]
 

@@ -89,4 +89,4 @@ def test_old_projects_keep_their_line_length(
     assert recorded["line_length"] == 120
     assert recorded["recorded_identity"] == "tabular in mine"
     refusal = questionnaire.refusal(**answers, origin="custom in mine")
-    assert "written for custom in mine, not for tabular in mine" in refusal
+    assert "this project is for custom, not for tabular" in refusal

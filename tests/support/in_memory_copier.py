@@ -19,6 +19,7 @@ from jinja2 import meta, nodes
 # Enough to apply the rules about the machine, in a millisecond.
 MACHINE_QUESTIONS = (
     "checked_answers",
+    "tasks",
     "task",
     "accelerator",
     "strategy",

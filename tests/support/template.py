@@ -20,10 +20,14 @@ QUESTIONS = {name: details for name, details in COPIER_YML.items() if not name.s
 ANSWERABLE = [name for name, details in QUESTIONS.items() if "help" in details]
 
 
+# Questions whose choices are rendered from a table, and that table.
+TABLES = {"task": "tasks", "logger": "loggers"}
+
+
 def choices(question: str) -> list[Any]:
     """The values that a question offers."""
-    if question == "logger":  # its choices are rendered from a table
-        return list(yaml.safe_load(QUESTIONS["loggers"]["default"]))
+    if question in TABLES:
+        return list(yaml.safe_load(QUESTIONS[TABLES[question]]["default"]))
     return [choice_value(choice) for choice in listed_choices(question)]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.projects import Project
 from tests.support.releases import NEWEST, PREVIOUS, git
+from tests.support.template import TASKS
+from tests.support.terminal import CTRL_C, ENTER, Terminal
 from tests.update.commands import run_copier
 from tests.update.edited_project import EditedProject
 
@@ -85,6 +87,27 @@ def test_broken_configuration_is_named(
 
     assert ended.returncode == 1
     assert message in ended.stderr.splitlines()[-1]
+
+
+# ---- Questions -----------------------------------------------------------------------------------
+
+
+def test_other_tasks_are_disabled(source: Path, tmp_path: Path) -> None:
+    """The questions of an update show that a project keeps its task, in lines that fit."""
+    project = EditedProject(source, tmp_path / "project", PREVIOUS)
+    session = Terminal("update", "--trust", folder=project.folder)
+    session.wait_for_question("project_name")
+    session.child.send(ENTER)
+    session.wait_for_question("task")
+
+    own = "image_classification"
+    shown = session.wait_for(f"- time_series_forecasting (this project is for {own})")
+
+    assert f"{own} - a label for each image: any timm backbone\n" in shown
+    assert shown.count(f"(this project is for {own})") == len(TASKS) - 1
+    session.child.send(CTRL_C)
+    assert session.wait_for_end() != 0
+    assert git("status", "--short", cwd=project.folder) == ""
 
 
 # ---- Where a project is --------------------------------------------------------------------------

@@ -35,9 +35,7 @@ def test_old_identity_and_line_length_are_kept(source: Path, tmp_path: Path) -> 
 
     project.update(accelerator="cpu")
     assert project.answers()["line_length"] == 120
-    with pytest.raises(
-        ValueError, match="were written for tabular in mine, not for custom in mine"
-    ):
+    with pytest.raises(ValueError, match="this project is for tabular, not for custom"):
         project.update(task="custom")
 
 

@@ -116,7 +116,7 @@ REFUSED = {
     ),
     "another task": (
         ["-d", "task=tabular"],
-        "model.py and data.py were written for image_classification in my_project, not for tabular",
+        "this project is for image_classification, not for tabular; create another project",
     ),
     "another package": (
         ["-d", "package_name=other"],
