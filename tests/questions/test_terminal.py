@@ -117,15 +117,15 @@ def test_ctrl_c_leaves_nothing(
 
 def test_texts_fit_the_terminal(template: Path) -> None:
     """No line of a question or of a message exceeds 80 columns; help has three lines at most."""
+    questionnaire = InMemoryCopier(template)
+    questionnaire.answer()
     for name in ANSWERABLE:
-        first, *others = QUESTIONS[name]["help"].splitlines()
+        first, *others = questionnaire._render_string(QUESTIONS[name]["help"]).splitlines()
         assert len(f"   {first}") <= COLUMNS, name
         assert len(others) <= 2, name
         for line in others:
             assert line.startswith("   "), name
             assert len(line) <= COLUMNS, name
-    questionnaire = InMemoryCopier(template)
-    questionnaire.answer()
     for name in ("_message_before_copy", "_message_after_copy", "_message_after_update"):
         # `dst_path` is as long as the user wants.
         text = COPIER_YML[name].replace("_copier_conf.dst_path", "project_slug")

@@ -59,6 +59,8 @@ def last_release() -> str:
 def tasks_of(version: str) -> list[str]:
     """The tasks that a release offers."""
     questions = yaml.safe_load(git("show", f"{releases()[version]}:copier.yml"))
+    if "tasks" in questions:  # since 0.6.0, a table
+        return list(yaml.safe_load(questions["tasks"]["default"]))
     return list(questions["task"]["choices"].values())
 
 

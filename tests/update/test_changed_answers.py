@@ -1,13 +1,16 @@
 """`copier update` that changes answers as well."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.files import list_files
+from tests.support.in_memory_copier import InMemoryCopier
 from tests.support.projects import Project
 from tests.support.releases import NEWEST, PREVIOUS, last_release, releases, tasks_of
-from tests.support.template import ANSWERABLE
+from tests.support.template import ANSWERABLE, overlay_folder
 from tests.update.commands import assert_tidy, assert_works, fit_command, run_copier
 from tests.update.edited_project import EditedProject, commit_all
 
@@ -113,4 +116,18 @@ def test_message_names_what_should_follow(source: Path, tmp_path: Path) -> None:
     commit_all(folder, "Update")
     _, output = run_copier(*update, "-d", "project_name=Another", "-d", "ci=none", cwd=folder)
     assert "README.md is yours, so it still has the old name" in output
-    assert "Files that the new answers make obsolete are deleted, including your lines." in output
+    for path in (".github/workflows/ci.yml", ".github/workflows/copier-update.yml"):
+        assert f"{path} is deleted, with your lines in it." in output
+        assert not (folder / path).exists()
+    assert "Dockerfile" not in output
+
+
+@pytest.mark.parametrize("answer", ["github", "gitlab", "docker"])
+def test_files_of_answers(answer: str, template: Path) -> None:
+    """The files that are announced as deleted are those of the overlay."""
+    macro = "{% from 'includes/project_folder.jinja' import files_of %}{{ files_of(answer) }}"
+    environment = InMemoryCopier(template).jinja_env
+    announced = json.loads(environment.from_string(macro).render(answer=answer))
+    folder = overlay_folder(answer)
+    expected = [path.relative_to(folder).as_posix() for path in list_files(folder)]
+    assert sorted(announced) == sorted(path.removesuffix(".jinja") for path in expected)

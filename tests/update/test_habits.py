@@ -1,5 +1,6 @@
 """What teams do to a project between two updates does not stand in the way of the next one."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.files import list_files
 from tests.support.projects import Project
 from tests.support.releases import NEWEST, PREVIOUS, git
-from tests.support.template import TASKS
+from tests.support.tasks import small_options
+from tests.support.template import ROOT, TASKS
 from tests.support.terminal import CTRL_C, ENTER, Terminal
-from tests.update.commands import run_copier
-from tests.update.edited_project import EditedProject
+from tests.update.commands import SHORT, assert_tidy, run_copier
+from tests.update.edited_project import ANSWERS_FILE, EditedProject, commit_all, read_files
 
 pytestmark = pytest.mark.slow
 
@@ -92,8 +95,11 @@ def test_broken_configuration_is_named(
 # ---- Questions -----------------------------------------------------------------------------------
 
 
-def test_other_tasks_are_disabled(source: Path, tmp_path: Path) -> None:
-    """The questions of an update show that a project keeps its task, in lines that fit."""
+def test_questions_of_an_update(source: Path, tmp_path: Path) -> None:
+    """The questions of an update show that a project keeps its task, and what would be deleted.
+
+    The lines fit the terminal.
+    """
     project = EditedProject(source, tmp_path / "project", PREVIOUS)
     session = Terminal("update", "--trust", folder=project.folder)
     session.wait_for_question("project_name")
@@ -105,6 +111,11 @@ def test_other_tasks_are_disabled(source: Path, tmp_path: Path) -> None:
 
     assert f"{own} - a label for each image: any timm backbone\n" in shown
     assert shown.count(f"(this project is for {own})") == len(TASKS) - 1
+    session.child.send(ENTER)
+    for name in ("accelerator", "strategy", "precision", "logger"):
+        session.wait_for_question(name)
+        session.child.send(ENTER)
+    session.wait_for("   Another choice deletes ci.yml and copier-update.yml, with your lines.")
     session.child.send(CTRL_C)
     assert session.wait_for_end() != 0
     assert git("status", "--short", cwd=project.folder) == ""
@@ -148,3 +159,148 @@ def fork_drift(project: Project) -> list[str]:
     done = project.fork("drift")
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+# ---- Files of the owner's ------------------------------------------------------------------------
+
+
+def test_ignored_file_in_the_way_is_refused(source: Path, tmp_path: Path) -> None:
+    """A file that git ignores, where a new file of the template belongs, is not overwritten."""
+    project = EditedProject(source, tmp_path, "0.5.0", task="tabular")
+    (project.folder / ".git" / "info" / "exclude").write_text("AGENTS.md\n")
+    notes = project.folder / "AGENTS.md"
+    notes.write_text("notes of mine\n")
+    update = ("update", "--defaults", "--trust")
+
+    exit_code, output = run_copier(*update, cwd=project.folder)
+
+    assert exit_code != 0
+    assert "AGENTS.md is a file of the template" in " ".join(output.split())
+    assert notes.read_text() == "notes of mine\n"
+    assert git("status", "--short", cwd=project.folder) == ""
+    notes.rename(project.folder / "runs.md")
+    git("add", "runs.md", cwd=project.folder)
+    commit_all(project.folder, "Move the notes")
+    exit_code, output = run_copier(*update, cwd=project.folder)
+    assert exit_code == 0, output
+
+
+def test_renamed_package_is_refused(source: Path, tmp_path: Path) -> None:
+    """A renamed package is refused with what to do, and is updated after that was done."""
+    project = EditedProject(source, tmp_path, "0.1.0", task="tabular", package_name="mine")
+    folder = project.folder
+    git("mv", "src/mine", "src/lungs", cwd=folder)
+    for name, text in read_files(folder).items():
+        if name != ANSWERS_FILE:
+            (folder / name).write_text(re.sub(r"\bmine\b", "lungs", text))
+    commit_all(folder, "Rename the package")
+    before = read_files(folder)
+    update = ("update", "--defaults", "--trust")
+
+    exit_code, output = run_copier(*update, cwd=folder)
+
+    assert exit_code != 0
+    assert "src/mine is missing; if you renamed the package" in " ".join(output.split())
+    assert read_files(folder) == before
+    answers_file = folder / ANSWERS_FILE
+    answers_file.write_text(re.sub(r"\bmine\b", "lungs", answers_file.read_text()))
+    commit_all(folder, "Record the new name")
+    exit_code, output = run_copier(*update, cwd=folder)
+    assert exit_code == 0, output
+    assert not (folder / "src" / "mine").exists()
+    assert_tidy(folder)
+    assert Project(folder).fork("fit", *small_options("tabular"), *SHORT).returncode == 0
+
+
+def test_package_is_renamed_by_the_manual(source: Path, tmp_path: Path) -> None:
+    """After the commands of the manual, an update finds the package under its new name."""
+    folder = EditedProject(source, tmp_path, PREVIOUS, task="tabular").folder
+    manual = (folder / "docs" / "manual.md").read_text()
+    [commands] = re.findall(r"```bash\n(git mv src/my_project .*?)\nuv sync", manual, re.DOTALL)
+
+    subprocess.run(["bash", "-ec", commands], cwd=folder, check=True)
+
+    assert git("grep", "-lw", "new_name", cwd=folder)
+    commit_all(folder, "Rename the package")
+    exit_code, output = run_copier("update", "--defaults", cwd=folder)
+    assert exit_code == 0, output
+    assert not (folder / "src" / "my_project").exists()
+    for name, text in read_files(folder).items():
+        assert not re.search(r"\bmy_project\b", text), name
+    assert Project(folder).fork("fit", *small_options("tabular"), *SHORT).returncode == 0
+
+
+def test_recopy_keeps_what_is_yours(source: Path, tmp_path: Path) -> None:
+    """`copier recopy` restores managed files, and keeps the owner's."""
+    project = EditedProject(source, tmp_path, NEWEST, task="tabular")
+    mine = ["README.md", "configs/base.yaml", "configs/experiment/large.yaml"]
+    mine += ["src/my_project/model.py", "tests/test_data.py"]
+    managed = "src/my_project/harness/cli.py"
+    for name in [*mine, managed]:
+        with (project.folder / name).open("a") as file:
+            file.write("# changed\n")
+    edited = read_files(project.folder)
+
+    exit_code, output = run_copier("recopy", "--defaults", "--overwrite", cwd=project.folder)
+
+    assert exit_code == 0, output
+    assert read_files(project.folder) == edited | {managed: project.rendered[managed]}
+
+
+# ---- Line endings --------------------------------------------------------------------------------
+
+
+def test_crlf_is_not_committed(source: Path, tmp_path: Path) -> None:
+    """Files that an editor writes with CRLF are committed with LF, and an update merges them."""
+    project = EditedProject(source, tmp_path, PREVIOUS, task="tabular")
+    write_crlf(project.folder)
+    commit_all(project.folder, "Edited on Windows")
+
+    assert "i/crlf" not in git("ls-files", "--eol", cwd=project.folder)
+    project.edit()
+    project.update()
+
+
+def test_committed_crlf_is_named(source: Path, tmp_path: Path) -> None:
+    """`drift` names files that were committed with CRLF, and how to store them with LF."""
+    project = EditedProject(source, tmp_path, NEWEST, task="tabular")
+    attributes = project.folder / ".gitattributes"
+    text = attributes.read_text()
+    attributes.write_text("")
+    write_crlf(project.folder / "configs" / "preset")
+    commit_all(project.folder, "Edited on Windows")
+    attributes.write_text(text)
+    git("add", ".gitattributes", cwd=project.folder)
+
+    *lines, summary, advice = Project(project.folder).process("drift").stdout.splitlines()
+
+    presets = sorted((project.folder / "configs" / "preset").iterdir())
+    expected = [
+        f"configs/preset/{path.name} is committed with CRLF line endings" for path in presets
+    ]
+    assert lines == expected
+    assert summary.startswith(f"{len(presets)} of ")
+    assert "`git add --renormalize .`" in advice
+    git("add", "--renormalize", ".", cwd=project.folder)
+    assert Project(project.folder).process("drift").stdout.startswith("0 of ")
+
+
+def test_crlf_of_an_old_project_is_normalized(source: Path, tmp_path: Path) -> None:
+    """A project from before there was a .gitattributes is updated after what CHANGELOG.md says."""
+    project = EditedProject(source, tmp_path, "0.5.0", task="tabular")
+    write_crlf(project.folder)
+    commit_all(project.folder, "Edited on Windows")
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    [commands] = re.findall(r"^ {6}(printf .*)$", changes, re.MULTILINE)
+
+    subprocess.run(["bash", "-ec", commands], cwd=project.folder, check=True)
+
+    commit_all(project.folder, "Store LF")
+    project.update()
+
+
+def write_crlf(folder: Path) -> None:
+    for path in list_files(folder):
+        content = path.read_bytes()
+        if ".git" not in path.parts and b"\r" not in content:
+            path.write_bytes(content.replace(b"\n", b"\r\n"))

@@ -1,6 +1,8 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """list the managed files that you changed (exit code 3 if there are any)"""
 
+import os
+import subprocess
 from difflib import SequenceMatcher
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +26,8 @@ Lines = list[str]
 def run(arguments: Arguments) -> int:
     """Compare the managed files with the recorded version of the template, rendered again.
 
-    Lines added beside a comment `# Yours:`, and a value changed below one, do not count. Copier
+    Lines added beside a comment `# Yours:`, and a value changed below one, do not count. A file
+    committed with CRLF line endings does, since each of its lines conflicts in an update. Copier
     itself cannot tell, since it keeps no copy of what it rendered.
 
     Returns:
@@ -38,9 +41,13 @@ def run(arguments: Arguments) -> int:
     answers = read_answers(answers_file)
     version = answers["_commit"]
     managed = render_managed_files(answers_file, answers)
+    with_crlf = committed_with_crlf()
     differences = []
     for path, rendered in managed.items():
-        difference = describe_difference(path, rendered)
+        if path in with_crlf:
+            difference = f"{path} is committed with CRLF line endings"
+        else:
+            difference = describe_difference(path, rendered)
         if difference:
             differences.append(difference)
     for difference in differences:
@@ -48,6 +55,8 @@ def run(arguments: Arguments) -> int:
     print(
         f"{len(differences)} of {len(managed)} managed files differ from {version} of the template"
     )
+    if with_crlf & managed.keys():
+        print("to store LF line endings, run `git add --renormalize .` and commit")
     return EXIT_DRIFT if differences else 0
 
 
@@ -102,6 +111,18 @@ def render_managed_files(answers_file: Path, answers: dict[str, Any]) -> dict[Pa
             if lines and MANAGED_MARK in lines[0]:
                 managed[path.relative_to(folder)] = lines
     return managed
+
+
+def committed_with_crlf() -> set[Path]:
+    """The files with CRLF line endings in git's index; none outside of a repository."""
+    command = ["git", "ls-files", "--eol", "-z"]
+    listed = subprocess.run(command, check=False, capture_output=True)
+    found = set()
+    for entry in os.fsdecode(listed.stdout).split("\0"):
+        line_endings, _, name = entry.partition("\t")
+        if line_endings.startswith(("i/crlf", "i/mixed")):
+            found.add(Path(name))
+    return found
 
 
 def describe_difference(path: Path, rendered: Lines) -> str:
