@@ -121,6 +121,20 @@ def test_questions_of_an_update(source: Path, tmp_path: Path) -> None:
     assert git("status", "--short", cwd=project.folder) == ""
 
 
+def test_answer_is_changed_alone(source: Path, tmp_path: Path) -> None:
+    """`--vcs-ref=:current:` changes an answer and keeps the version of the template."""
+    project = EditedProject(source, tmp_path, PREVIOUS, task="tabular")
+    update = ("update", "--defaults", "--vcs-ref=:current:", "-d", "strategy=ddp")
+
+    exit_code, output = run_copier(*update, cwd=project.folder)
+
+    assert exit_code == 0, output
+    assert project.answers()["strategy"] == "ddp"
+    assert project.answers()["_commit"] == f"v{PREVIOUS}"
+    changed = git("diff", "--name-only", cwd=project.folder).splitlines()
+    assert changed == [ANSWERS_FILE, "configs/trainer.yaml"]
+
+
 # ---- Where a project is --------------------------------------------------------------------------
 
 
