@@ -81,6 +81,7 @@ ACCUMULATION_SCHEDULE = callback(
 OWNERS_CALLBACKS = (
     callback("epoch_callbacks.Temperature"),
     callback("epoch_callbacks.EpochCounter"),
+    callback("epoch_callbacks.EpochMetrics"),
 )
 
 
@@ -92,7 +93,7 @@ def trainings(draw: st.DrawFn) -> Training:
     options += draw(trainer_options())
     options += draw(checkpoint_options())
     options += draw(st.sampled_from([[], stop_early(min_epochs=1), stop_early(min_epochs=2)]))
-    callbacks: Callbacks = draw(st.lists(st.sampled_from(OWNERS_CALLBACKS), max_size=2))
+    callbacks: Callbacks = draw(st.lists(st.sampled_from(OWNERS_CALLBACKS), max_size=3))
     callbacks = without_repetitions(callbacks)
     if draw(st.booleans()):
         callbacks.append(draw(st.sampled_from(WEIGHT_AVERAGES)))

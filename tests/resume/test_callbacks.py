@@ -63,6 +63,12 @@ CASES = [
         callbacks=(("epoch_callbacks.EpochCounter", {}),),
     ),
     Case(
+        "metrics_of_the_epoch",
+        kills=(3, IN_SECOND_EPOCH, IN_THIRD_EPOCH),
+        callbacks=(("epoch_callbacks.EpochMetrics", {}),),
+        options=("--trainer.val_check_interval=1",),
+    ),
+    Case(
         "gradient_accumulation_scheduler",
         kills=(3, IN_SECOND_EPOCH, IN_THIRD_EPOCH),
         callbacks=(

@@ -7,6 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BaseFinetuning
 from torch import nn
 from torch.optim import Optimizer
+from torchmetrics import CatMetric, MaxMetric, MeanMetric, MetricCollection, SumMetric
 
 
 class Temperature(Callback):
@@ -42,6 +43,41 @@ class EpochCounter(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.epochs = state_dict["epochs"]
+
+
+class EpochMetrics(Callback):
+    """Logs metrics of the training epoch in each of the ways that Lightning has."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        pl_module.mean_loss = MeanMetric()
+        losses = {"largest": MaxMetric(), "sum": SumMetric(), "all": CatMetric()}
+        pl_module.losses = MetricCollection(losses)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.log("epoch/started", 1.0, on_epoch=True, on_step=False, reduce_fx="sum")
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        loss = outputs["loss"]
+        for way in ("mean", "sum", "max"):
+            pl_module.log(f"epoch/{way}", loss, on_epoch=True, on_step=False, reduce_fx=way)
+        pl_module.log("epoch/both", loss, on_epoch=True, on_step=True)
+        pl_module.mean_loss.update(loss)
+        pl_module.log("epoch/metric", pl_module.mean_loss, on_epoch=True, on_step=False)
+        pl_module.losses.update(loss)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        computed = pl_module.losses.compute()
+        pl_module.losses.reset()
+        pl_module.log("epoch/largest", computed["largest"])
+        pl_module.log("epoch/total", computed["sum"])
+        pl_module.log("epoch/median", computed["all"].median())
 
 
 class LateHead(BaseFinetuning):

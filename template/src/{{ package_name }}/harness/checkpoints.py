@@ -20,7 +20,7 @@ COPIES = "before_time_limit"
 # What the harness adds to a checkpoint.
 LOGGED_STEPS = "stepped"  # the number of steps that the loggers have seen
 METRICS = "metrics"  # the last value of each metric, as a tensor
-EPOCH_METRICS = "epoch_metrics"  # the means of the epoch under way, of which no sums are saved
+EPOCH_METRICS = "epoch_metrics"  # what is accumulated over the epoch under way, for each rank
 ENDED_BY_TIME = "ended_by_time"  # whether training ends after this, because of trainer.max_time
 HAS_LAST = "has_last"  # whether last.ckpt had been written before
 SEED = "seed"  # of the run

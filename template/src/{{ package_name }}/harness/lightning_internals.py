@@ -17,7 +17,10 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.trainer import call
+from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultCollection
+from lightning.pytorch.utilities import move_data_to_device
 from torch.utils.data import DistributedSampler
+from torchmetrics import Metric
 
 # Lightning keeps this key among the hyperparameters, to build the class again; it is not a
 # parameter of the model.
@@ -142,13 +145,59 @@ def restore_reload_schedule(trainer: Any) -> None:
         trainer.fit_loop._last_train_dl_reload_epoch = epoch - epoch % epochs
 
 
-def epoch_metrics(trainer: Trainer) -> list[str]:
-    """The metrics that are averaged over the training epoch; no checkpoint holds their sums."""
-    names = set()
-    for result in trainer.fit_loop.epoch_loop._results.values():
-        if result.meta.on_epoch:
-            names.add(result.meta.name)
-    return sorted(names)
+def epoch_sums(trainer: Trainer) -> dict[str, dict[str, torch.Tensor]]:
+    """What `self.log(..., on_epoch=True)` has accumulated in the epoch, by Lightning's keys."""
+    sums = {}
+    for key, result in trainer.fit_loop.epoch_loop._results.items():
+        if result.meta.on_epoch and result.is_tensor:
+            sums[key] = dict(result.metric_state)
+    return sums
+
+
+def restore_epoch_sums(trainer: Trainer, sums: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+    """Let `self.log` continue these sums when it is called for the first time since the resume."""
+    epoch_loop = trainer.fit_loop.epoch_loop
+    epoch_loop._results = ResumedResults(epoch_loop._results, sums, trainer)
+
+
+class ResumedResults(_ResultCollection):
+    """Lightning's collection of what was logged, whose new entries start with restored sums.
+
+    Lightning creates an entry when something is first logged. Those that exist already were logged
+    by the hooks of the epoch's start, which have been called again.
+    """
+
+    def __init__(
+        self,
+        results: _ResultCollection,
+        sums: Mapping[str, Mapping[str, torch.Tensor]],
+        trainer: Trainer,
+    ) -> None:
+        super().__init__(training=True)
+        self.update(results)
+        self.batch = results.batch
+        self.batch_size = results.batch_size
+        self.dataloader_idx = results.dataloader_idx
+        self.sums = sums
+        self.trainer = trainer
+        self.epoch = trainer.current_epoch
+
+    def __setitem__(self, key: str, result: Any) -> None:
+        super().__setitem__(key, result)
+        if self.trainer.current_epoch == self.epoch:
+            for name, value in self.sums.get(key, {}).items():
+                setattr(result, name, value)
+
+
+def restore_metric(metric: Metric, state: Mapping[str, Any], updates: int) -> None:
+    """Set the state of a torchmetrics object, which is not part of its `state_dict`.
+
+    The private names are torchmetrics' (checked with 1.8).
+    """
+    for name, value in state.items():
+        setattr(metric, name, move_data_to_device(value, metric.device))
+    metric._update_count = updates
+    metric._computed = None
 
 
 def forget_restart(trainer: Trainer) -> None:

@@ -10,7 +10,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ..checkpoints import (
     ENDED_BY_TIME,
-    EPOCH_METRICS,
     HAS_LAST,
     LOGGED_STEPS,
     METRICS,
@@ -21,12 +20,10 @@ from ..checkpoints import (
 )
 from ..errors import Preempted
 from ..lightning_internals import (
-    epoch_metrics,
     logged_steps,
     restore_logged_steps,
     restore_metrics,
 )
-from ..messages import note
 from ..run_folder import RunFolder
 from ..seeding import run_seed
 from ..signals import StopRequest
@@ -95,15 +92,8 @@ class LastCheckpoint(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         is_replayed = trainer.fit_loop.restarted_mid_epoch
-        if is_replayed:
-            self.note_epoch_metrics()
-        else:
+        if not is_replayed:
             self.save_if_requested(trainer)
-
-    def note_epoch_metrics(self) -> None:
-        names = ", ".join(self.checkpoint.get(EPOCH_METRICS, []))
-        if names:
-            note(f"{names}: of this epoch, only what follows is counted, since it was interrupted")
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
@@ -175,7 +165,6 @@ class LastCheckpoint(Callback):
         checkpoint[METRICS] = dict(trainer.callback_metrics)
         checkpoint[LOGGED_STEPS] = logged_steps(trainer)
         checkpoint[SEED] = run_seed()
-        checkpoint[EPOCH_METRICS] = epoch_metrics(trainer)
         checkpoint[ENDED_BY_TIME] = self.ends_by_time
         checkpoint[HAS_LAST] = self.has_last
         checkpoint[SHOULD_STOP] = trainer.should_stop

@@ -6,6 +6,7 @@ from pathlib import Path
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from ..arguments import Arguments
+from ..callbacks.epoch_metrics import EpochMetrics
 from ..callbacks.frozen_parts import FrozenParts
 from ..callbacks.last_checkpoint import CheckpointAtEnd, LastCheckpoint
 from ..callbacks.shared_buffers import SharedBuffers
@@ -158,7 +159,13 @@ def make_resumable(
     last_checkpoint = LastCheckpoint(folder, checkpoint, time_limit)
     # First in the list: last.ckpt is saved when a batch starts, before other callbacks log anything
     # for that step, which a resumed run will log.
-    trainer.callbacks[:0] = [last_checkpoint, StepSeeds(), SharedBuffers(), FrozenParts()]
+    trainer.callbacks[:0] = [
+        last_checkpoint,
+        EpochMetrics(checkpoint),
+        StepSeeds(),
+        SharedBuffers(),
+        FrozenParts(),
+    ]
     trainer.callbacks.append(CheckpointAtEnd(last_checkpoint))
     trainer.strategy.checkpoint_io = AtomicCheckpointIO()
 

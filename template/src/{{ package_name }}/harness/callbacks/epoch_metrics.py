@@ -1,0 +1,106 @@
+# Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
+"""Remembers what is accumulated over a training epoch, which Lightning does not save."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torchmetrics import Metric, MetricCollection
+
+from ..checkpoints import EPOCH_METRICS, Checkpoint
+from ..lightning_internals import epoch_sums, restore_epoch_sums, restore_metric
+from ..messages import note
+
+SUMS = "sums"  # of `self.log(..., on_epoch=True)`
+STATES = "states"  # of torchmetrics objects
+UPDATES = "updates"  # how often each of these was updated
+
+
+class EpochMetrics(Callback):
+    """Lets a run that is resumed within an epoch log the same metrics at the epoch's end.
+
+    Each rank accumulates its own part, so a checkpoint holds a list with an entry for each.
+
+    Args:
+        checkpoint: contents of the checkpoint to resume from; empty for a new run.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.saved: list[dict[str, Any]] = checkpoint.get(EPOCH_METRICS, [])
+        self.is_restored = True
+        self.process_group: Any = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.world_size > 1 and torch.distributed.is_initialized():
+            self.process_group = torch.distributed.new_group(backend="gloo")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Hooks of the owner's that reset metrics when an epoch starts are still to be called.
+        is_resumed_within = trainer.fit_loop.restarted_mid_epoch
+        self.is_restored = not is_resumed_within
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self.is_restored:
+            return
+        self.is_restored = True
+        if len(self.saved) == trainer.world_size:
+            self.restore(trainer, pl_module, self.saved[trainer.global_rank])
+        elif self.saved and is_accumulating(self.saved[0]):
+            note(
+                f"the metrics of this epoch were accumulated on {len(self.saved)} devices, and this"
+                f" run has {trainer.world_size}: only what follows is counted"
+            )
+
+    def restore(self, trainer: Trainer, pl_module: LightningModule, saved: dict[str, Any]) -> None:
+        restore_epoch_sums(trainer, saved[SUMS])
+        for name, metric in metrics_of(pl_module).items():
+            if name in saved[STATES]:
+                restore_metric(metric, saved[STATES][name], saved[UPDATES][name])
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        own = self.accumulated(trainer, pl_module)
+        if self.process_group is None:
+            checkpoint[EPOCH_METRICS] = [own]
+            return
+        gathered: list[Any] = [None] * trainer.world_size
+        torch.distributed.all_gather_object(gathered, own, self.process_group)
+        checkpoint[EPOCH_METRICS] = gathered
+
+    def accumulated(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        states = {}
+        updates = {}
+        for name, metric in metrics_of(pl_module).items():
+            if metric.update_called:
+                states[name] = to_cpu(metric.metric_state)
+                updates[name] = metric.update_count
+        return {SUMS: to_cpu(epoch_sums(trainer)), STATES: states, UPDATES: updates}
+
+
+def is_accumulating(saved: dict[str, Any]) -> bool:
+    return bool(saved[SUMS] or saved[STATES])
+
+
+def metrics_of(pl_module: LightningModule) -> dict[str, Metric]:
+    """The torchmetrics objects of a model, by the names of their modules."""
+    found = {}
+    for name, module in pl_module.named_modules():
+        if isinstance(module, MetricCollection):
+            list(module.values())  # those of a compute group share states, and have them now
+        elif isinstance(module, Metric):
+            found[name] = module
+    return found
+
+
+def to_cpu(value: Any) -> Any:
+    """The tensors of dictionaries and lists, on the CPU."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu()
+    if isinstance(value, dict):
+        return {name: to_cpu(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [to_cpu(item) for item in value]
+    return value
