@@ -66,5 +66,5 @@ bench: install
 gpu: install
 	$(RUN) tools.gpu docs/gpu.md
 
-tags: install
-	$(RUN) tools.tags
+tags:
+	$(PYTHON) -m tools.tags
