@@ -14,6 +14,7 @@ from tests.update.edited_project import EditedProject, commit_all
 # Answers that do not depend on each other, which one update changes together.
 CHANGED: dict[str, dict[str, Any]] = {
     "ddp": {
+        "release": "pypi",
         "accelerator": "cpu",
         "strategy": "ddp",
         "precision": "bf16-mixed",
@@ -34,6 +35,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "services": {
         "logger": ["csv", "wandb", "mlflow"],
         "ci": "gitlab",
+        "release": "none",
         "container": "none",
     },
     "gpu": {
