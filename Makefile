@@ -23,9 +23,12 @@ help:
 	@echo "make gpu         a short real run of every choice that needs an NVIDIA GPU"
 	@echo "make tags        a git tag for each release in the history, which Copier looks for"
 
+# For example `make test SYNC="--resolution lowest-direct"`, in a clone without .venv.
+SYNC :=
+
 install: .venv/installed
 .venv/installed: pyproject.toml | $(UV)
-	uv sync --quiet
+	uv sync --quiet $(SYNC)
 	touch $@
 build/uv/bin/uv:
 	$(PYTHON) -m venv build/uv
