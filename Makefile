@@ -23,8 +23,8 @@ help:
 	@echo "make gpu         a short real run of every choice that needs an NVIDIA GPU"
 	@echo "make tags        a git tag for each release in the history, which Copier looks for"
 
-# For example `make test SYNC="--resolution lowest-direct"`, in a clone without .venv.
-SYNC :=
+# Options of `uv sync`, such as SYNC="--resolution lowest-direct"; only where .venv is not there yet.
+SYNC ?=
 
 install: .venv/installed
 .venv/installed: pyproject.toml | $(UV)

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from tests.rendering.checkers import check
 from tests.support.files import list_files, read_pyproject
-from tests.support.template import ROOT
+from tests.support.template import ROOT, choices
 
 NEWEST_PYTHON = "3.14"
 # What `pytest --cov` prints at the end.
@@ -247,6 +247,31 @@ def test_coverage_is_read_from_the_table(samples: dict[str, Path]) -> None:
     match = re.search(pattern.strip("/"), COVERAGE_TABLE, re.MULTILINE)
     assert match
     assert match[1] == "92"
+
+
+def test_own_ci_covers_what_projects_can_ask_for() -> None:
+    """CI tests the oldest and the newest Python of projects, and other packages every week.
+
+    Only a Python to come and unreleased packages may fail.
+    """
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    job = workflow["jobs"]["test"]
+    pythons = job["strategy"]["matrix"]["python"]
+    answers = choices("python_version")
+    assert {answers[0], answers[-1], NEWEST_PYTHON} <= set(pythons)
+    assert job["continue-on-error"] == f"${{{{ matrix.python == '{pythons[-1]}' }}}}"
+    assert pythons[-1] not in {*answers, NEWEST_PYTHON}
+
+    weekly = workflow["jobs"]["weekly"]
+    assert "schedule" in workflow[True]
+    assert "github.event_name == 'schedule'" in weekly["if"]
+    assert weekly["continue-on-error"] == "${{ matrix.packages == 'unreleased' }}"
+    rows = weekly["strategy"]["matrix"]["include"]
+    options = {row["packages"]: row["sync"] for row in rows}
+    assert options["the oldest"] == "--resolution lowest-direct"
+    assert options["the newest"] == options["unreleased"] == "--upgrade"
+    assert commands_of(weekly)[-1] == "make test"
+    assert "\tuv sync --quiet $(SYNC)\n" in (ROOT / "Makefile").read_text()
 
 
 # ---- Releases ------------------------------------------------------------------------------------
