@@ -23,9 +23,12 @@ help:
 	@echo "make gpu         a short real run of every choice that needs an NVIDIA GPU"
 	@echo "make tags        a git tag for each release in the history, which Copier looks for"
 
+# Options of `uv sync`, such as SYNC="--resolution lowest-direct"; only where .venv is not there yet.
+SYNC ?=
+
 install: .venv/installed
 .venv/installed: pyproject.toml | $(UV)
-	uv sync --quiet
+	uv sync --quiet $(SYNC)
 	touch $@
 build/uv/bin/uv:
 	$(PYTHON) -m venv build/uv
@@ -66,5 +69,5 @@ bench: install
 gpu: install
 	$(RUN) tools.gpu docs/gpu.md
 
-tags: install
-	$(RUN) tools.tags
+tags:
+	$(PYTHON) -m tools.tags

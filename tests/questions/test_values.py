@@ -55,6 +55,11 @@ BAD_VALUES: dict[str, tuple[list[str], str]] = {
         "'devices': devices must be 'auto' or a positive number, not \"-1\"; use devices=auto",
     ),
     "ci": (["ci=jenkins"], r"'ci': 'jenkins' is not in \['github', 'gitlab', 'none'\]"),
+    "release": (["release=conda"], r"'release': 'conda' is not in \['none', 'pypi'\]"),
+    "release from gitlab": (
+        ["ci=gitlab", "release=pypi"],
+        "'release': pypi requires github, not gitlab; use ci=github",
+    ),
     "license": (["license=GPL"], r"'license': 'GPL' is not in \['none', 'MIT'"),
     "description": (
         ["description=a\nb"],

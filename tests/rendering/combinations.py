@@ -17,9 +17,9 @@ PROJECT_NAME = "Every Lab"
 ANSWERS_FILE = ".copier-answers.yml"
 OVERLAY_FOLDER = re.compile(r"{{ overlay\.(\w+) }}")
 MACHINE = ("accelerator", "strategy", "precision")
-# What varies: one question, or the three whose rules depend on each other.
-FACTORS = {"machine": MACHINE}
-FACTORS |= {name: (name,) for name in ("task", "logger", "ci", "container", "license")}
+# What varies: one question, or several whose rules depend on each other.
+FACTORS = {"machine": MACHINE, "host": ("ci", "release")}
+FACTORS |= {name: (name,) for name in ("task", "logger", "container", "license")}
 # For each factor, the answers to its questions.
 Row = dict[str, tuple[Any, ...]]
 
@@ -43,12 +43,14 @@ class Combinations:
 
     def __init__(self, template: Path) -> None:
         self.copier = InMemoryCopier(template)
-        self.rules = InMemoryCopier(template, only=MACHINE_QUESTIONS)
+        questions = {*MACHINE_QUESTIONS, *chain.from_iterable(FACTORS.values()), "loggers"}
+        self.rules = InMemoryCopier(template, only=questions)
         self.copier.render(project_name=PROJECT_NAME)
         self.defaults = self.copier.context  # of the default answers
         self.rows = {factor: self.all_answers(names) for factor, names in FACTORS.items()}
-        valid = [row["machine"] for row in self.single_rows("machine") if not self.refusal(row)]
-        self.rows["machine"] = valid
+        for factor in FACTORS:
+            valid = [row[factor] for row in self.single_rows(factor) if not self.refusal(row)]
+            self.rows[factor] = valid
         # The only rule between factors: some tasks cannot be trained with some strategies.
         self.refused = {
             (machine, task)

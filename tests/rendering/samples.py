@@ -33,6 +33,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "strategy": "ddp",
         "precision": "transformer-engine",
         "license": "Apache-2.0",
+        "release": "pypi",
         "author_email": "ada@example.org",
     },
     "fsdp": {

@@ -22,7 +22,6 @@ import yaml
 from tests.rendering.combinations import (
     ANSWERS_FILE,
     FACTORS,
-    MACHINE,
     PROJECT_NAME,
     Combinations,
     Row,
@@ -54,10 +53,10 @@ CHECKS: dict[str, Callable[[str], Any]] = {
 # ---- The premises --------------------------------------------------------------------------------
 
 
-def test_rules_stay_within_the_machine(combinations: Combinations) -> None:
-    """Only choices about the machine depend on other answers: on the machine's, and on the task."""
+def test_rules_stay_within_a_factor(combinations: Combinations) -> None:
+    """Choices depend on answers of their own factor, and those about the machine on the task."""
     for factor, names in FACTORS.items():
-        allowed = {*MACHINE, "task"} if factor == "machine" else set()
+        allowed = {*names, "task"} if factor == "machine" else set(names)
         for name in names:
             for validator in validators(name):
                 read = combinations.copier.variables(validator) - COPIER_NAMES

@@ -25,6 +25,7 @@ OTHER_ANSWERS = {
     "num_nodes": 2,
     "logger": ["wandb"],
     "ci": "none",
+    "release": "pypi",
     "container": "none",
     "license": "MIT",
     "author_name": "A",

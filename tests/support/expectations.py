@@ -53,6 +53,7 @@ OTHER_OVERLAYS = {
     ("strategy", "fsdp2"): "fsdp2",
     ("ci", "github"): "github",
     ("ci", "gitlab"): "gitlab",
+    ("release", "pypi"): "publishes",
     ("container", "docker"): "docker",
     ("license", "MIT"): "mit",
     ("license", "Apache-2.0"): "apache",

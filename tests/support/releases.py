@@ -1,21 +1,15 @@
-"""The releases of the template, as its history has them.
+"""The releases of the template, in a clone of the tests' own that has their tags."""
 
-A release is the commit in which CHANGELOG.md first has its heading. Copier looks for tags, which a
-clone need not have: the tests make a clone of their own and tag it.
-"""
-
-import re
 import shutil
-import subprocess
-from functools import cache
 from pathlib import Path
 
 import yaml
-from packaging.version import Version
 
 from tests.support.template import RENDERED, ROOT, copy_source
+from tools.tags import HEADING, git, releases, tag_releases
 
-HEADING = re.compile(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", re.MULTILINE)
+__all__ = ["HEADING", "git", "releases", "tag_releases"]
+
 # The working tree as a release, which an update finds newer than all others.
 NEWEST = "9999.0.0"
 # The release before it: the working tree with one more line in a managed file. Updates from it
@@ -23,33 +17,6 @@ NEWEST = "9999.0.0"
 PREVIOUS = "9998.0.0"
 LONGER_FILE = "template/docs/manual.md.jinja"
 AUTHOR = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org")
-
-
-def git(*arguments: str, cwd: Path = ROOT) -> str:
-    """The output of a git command, which must succeed."""
-    command = ["git", *arguments]
-    done = subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-@cache
-def releases() -> dict[str, str]:
-    """The commit of each version, oldest first.
-
-    Raises:
-        LookupError: if the history is cut off, and with it the releases.
-    """
-    if git("rev-parse", "--is-shallow-repository") == "true":
-        raise LookupError(
-            "this clone is shallow, but releases are found in the history: "
-            "run `git fetch --unshallow`"
-        )
-    found: dict[str, str] = {}
-    changes = git("log", "--first-parent", "--reverse", "--format=%H", "--", "CHANGELOG.md")
-    for commit in changes.splitlines():
-        for version in HEADING.findall(git("show", f"{commit}:CHANGELOG.md")):
-            found.setdefault(version, commit)
-    return {version: found[version] for version in sorted(found, key=Version)}
 
 
 def last_release() -> str:
@@ -62,14 +29,6 @@ def tasks_of(version: str) -> list[str]:
     if "tasks" in questions:  # since 0.6.0, a table
         return list(yaml.safe_load(questions["tasks"]["default"]))
     return list(questions["task"]["choices"].values())
-
-
-def tag_releases(folder: Path = ROOT) -> None:
-    """Tag each release in a clone of this repository, unless it is tagged already."""
-    tags = git("tag", cwd=folder).split()
-    for version, commit in releases().items():
-        if f"v{version}" not in tags:
-            git("tag", f"v{version}", commit, cwd=folder)
 
 
 def clone_template(folder: Path) -> Path:

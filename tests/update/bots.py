@@ -1,6 +1,7 @@
 """The update job of a project's CI, run in a clone as CI makes one."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,16 @@ from pathlib import Path
 import yaml
 
 from tests.support.releases import git
-from tests.update.edited_project import EditedProject, Files, render_newest
+from tests.update.edited_project import (
+    ANSWERS_FILE,
+    EditedProject,
+    Files,
+    commit_all,
+    render_newest,
+)
 
 BRANCH = "copier-update"
+TEMPLATE_URL = "https://host.example/owner/template.git"
 TOKEN = "secret"
 # What GitHub's runner does with an output of a step, which the next one reads.
 PASS_TITLE_ON = 'export title="$(sed -n s/^title=//p $GITHUB_OUTPUT)"\n'
@@ -20,8 +28,9 @@ PASS_TITLE_ON = 'export title="$(sed -n s/^title=//p $GITHUB_OUTPUT)"\n'
 class Bot:
     """The job of the newest version for a project, whose repository is at a host.
 
-    The host's tools are replaced: `gh` prints how it was called, and says that the pull request of
-    the branch is number PULL.
+    The template is at a URL, which git finds in the folder that the project names. The host's tools
+    are replaced: `gh` prints how it was called, and says that the pull request of the branch is
+    number PULL; `uv` prints how it was called, and adds a line to `uv.lock`.
 
     Args:
         project: of which the host has a copy.
@@ -33,6 +42,8 @@ class Bot:
         self.origin = folder / "origin"
         self.clone = folder / "clone"
         self.tools = folder / "tools"
+        self.template = project.answers()["_src_path"]
+        set_source(project.folder, TEMPLATE_URL)
         self.make_origin(project.folder)
         self.make_tools()
         job = render_newest({"ci": ci})
@@ -52,6 +63,7 @@ class Bot:
         write_script(self.tools / "uvx", f'shift; exec {sys.executable} -m copier "$@"')
         gh = 'echo "gh $*" >&2; [ "$1 $2" != "pr list" ] || echo "$PULL"'
         write_script(self.tools / "gh", gh)
+        write_script(self.tools / "uv", 'echo "uv $*" >&2; echo "# locked again" >> uv.lock')
 
     def read_github_workflow(self, job: Files) -> None:
         workflow = yaml.safe_load(job[".github/workflows/copier-update.yml"])
@@ -82,13 +94,21 @@ class Bot:
         done = subprocess.run(
             ["bash", "-e", "-c", self.script],
             cwd=self.clone,
-            env={**os.environ, **self.variables, **variables, "PATH": path},
+            env={**os.environ, **self.redirection(), **self.variables, **variables, "PATH": path},
             check=False,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
         )
         return done.returncode, done.stdout + done.stderr
+
+    def redirection(self) -> dict[str, str]:
+        """Variables that let git, also when Copier runs it, read the folder in place of the URL."""
+        return {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.{self.template}.insteadOf",
+            "GIT_CONFIG_VALUE_0": TEMPLATE_URL,
+        }
 
     def branches(self) -> list[str]:
         """The branches at the host."""
@@ -98,9 +118,21 @@ class Bot:
     def commit_of(self, branch: str) -> str:
         return git("rev-parse", branch, cwd=self.origin)
 
+    def push(self, folder: Path) -> None:
+        """Push what is committed in a project to the host."""
+        git("push", "--quiet", str(self.origin), "HEAD:main", cwd=folder)
+
     def move_branch(self, branch: str, commit: str) -> None:
         """Move a branch at the host."""
         git("update-ref", f"refs/heads/{branch}", commit, cwd=self.origin)
+
+
+def set_source(folder: Path, source: str) -> None:
+    """Commit another `_src_path` to a project, as its owner may."""
+    path = folder / ANSWERS_FILE
+    text = re.sub("^_src_path: .*$", f"_src_path: {source}", path.read_text(), flags=re.MULTILINE)
+    path.write_text(text)
+    commit_all(folder, "The place of the template")
 
 
 def write_script(path: Path, command: str) -> None:

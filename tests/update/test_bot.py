@@ -9,7 +9,7 @@ import yaml
 
 from tests.support.owner_edits import Owner
 from tests.support.releases import NEWEST, PREVIOUS, clone_template, commit_version, git
-from tests.update.bots import BRANCH, Bot
+from tests.update.bots import BRANCH, TEMPLATE_URL, Bot, set_source, write_script
 from tests.update.edited_project import ANSWERS_FILE, EditedProject, commit_all, render_newest
 
 PULL_NUMBER = "7"
@@ -37,6 +37,8 @@ def first_run(
     ci = request.param
     project = EditedProject(source, tmp_path_factory.mktemp(ci), PREVIOUS, ci=ci)
     project.edit()
+    (project.folder / "uv.lock").write_text("# locked\n")
+    commit_all(project.folder, "The versions")
     bot = Bot(project, ci)
     exit_code, output = bot.run(PULL="")
     return Pushed(ci, bot, exit_code, output)
@@ -63,6 +65,9 @@ def test_update_is_pushed(pushed: Pushed) -> None:
     answers = git("show", f"{BRANCH}:{ANSWERS_FILE}", cwd=bot.origin)
     assert f"_commit: v{NEWEST}" in answers
     assert git("log", "-1", "--format=%s", BRANCH, cwd=bot.origin) == TITLE
+    # A committed uv.lock is locked for the new pyproject.toml, in the same commit.
+    assert "uv lock\n" in output
+    assert git("show", f"{BRANCH}:uv.lock", cwd=bot.origin) == "# locked\n# locked again"
     if pushed.ci == "github":
         login = output.index("gh auth setup-git")
         assert login < output.index(f"gh pr create --head {BRANCH} --title {TITLE}")
@@ -127,7 +132,57 @@ def test_gitlab_job_runs_on_schedule_only() -> None:
     jobs = yaml.safe_load(files[".gitlab-ci.yml"])
     is_asked_for = '$CI_PIPELINE_SOURCE == "schedule" && $COPIER_UPDATE'
     assert jobs["update"]["rules"] == [{"if": is_asked_for}]
-    assert jobs["check"]["rules"] == [{"if": "$COPIER_UPDATE == null"}]
+    assert jobs["check"]["rules"] == [{"if": '$CI_PIPELINE_SOURCE != "schedule"'}]
+
+
+# ---- When there is nothing to do -----------------------------------------------------------------
+
+LOCAL_SOURCES = ["/home/me/template", "~/template", "../template", "template", '"C:\\template"']
+LOCAL_SOURCES += ["'C:/template'", "file:///home/me/template"]
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_local_template_is_skipped(ci: str, source: Path, tmp_path: Path) -> None:
+    """While the project names a template on its owner's machine, the job says so and succeeds."""
+    project = EditedProject(source, tmp_path, PREVIOUS, ci=ci)
+    bot = Bot(project, ci)
+    for place in LOCAL_SOURCES:
+        set_source(project.folder, place)
+        bot.push(project.folder)
+
+        exit_code, output = bot.run()
+
+        assert exit_code == 0, output
+        [line] = output.splitlines()
+        assert line.startswith("CI cannot reach the template's local path ")
+        assert line.endswith(f": put its URL into _src_path in {ANSWERS_FILE}.")
+        assert bot.branches() == ["main"]
+
+
+@pytest.mark.parametrize("place", [TEMPLATE_URL, "git@host.example:me/it.git", "gh:me/it"])
+def test_remote_template_is_tried(place: str, source: Path, tmp_path: Path) -> None:
+    """A URL, an address of SSH and a shortcut of Copier are not local paths: Copier gets them."""
+    project = EditedProject(source, tmp_path, PREVIOUS)
+    bot = Bot(project, "github")
+    set_source(project.folder, place)
+    bot.push(project.folder)
+    write_script(bot.tools / "uvx", "echo called")
+
+    _, output = bot.run()
+
+    assert "called" in output
+
+
+def test_lock_is_not_added(source: Path, tmp_path: Path) -> None:
+    """A project without a committed uv.lock gets none from an update."""
+    project = EditedProject(source, tmp_path, PREVIOUS)
+    bot = Bot(project, "github")
+
+    exit_code, output = bot.run(PULL="")
+
+    assert exit_code == 0, output
+    assert "uv lock" not in output
+    assert "uv.lock" not in git("ls-tree", "--name-only", BRANCH, cwd=bot.origin).split()
 
 
 # ---- What needs a person -------------------------------------------------------------------------

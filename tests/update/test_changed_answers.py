@@ -17,6 +17,7 @@ from tests.update.edited_project import EditedProject, commit_all
 # Answers that do not depend on each other, which one update changes together.
 CHANGED: dict[str, dict[str, Any]] = {
     "ddp": {
+        "release": "pypi",
         "accelerator": "cpu",
         "strategy": "ddp",
         "precision": "bf16-mixed",
@@ -37,6 +38,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "services": {
         "logger": ["csv", "wandb", "mlflow"],
         "ci": "gitlab",
+        "release": "none",
         "container": "none",
     },
     "gpu": {
@@ -122,12 +124,15 @@ def test_message_names_what_should_follow(source: Path, tmp_path: Path) -> None:
     assert "Dockerfile" not in output
 
 
-@pytest.mark.parametrize("answer", ["github", "gitlab", "docker"])
-def test_files_of_answers(answer: str, template: Path) -> None:
+@pytest.mark.parametrize(
+    ("answer", "overlay"),
+    [("github", "github"), ("gitlab", "gitlab"), ("pypi", "publishes"), ("docker", "docker")],
+)
+def test_files_of_answers(answer: str, overlay: str, template: Path) -> None:
     """The files that are announced as deleted are those of the overlay."""
     macro = "{% from 'includes/project_folder.jinja' import files_of %}{{ files_of(answer) }}"
     environment = InMemoryCopier(template).jinja_env
     announced = json.loads(environment.from_string(macro).render(answer=answer))
-    folder = overlay_folder(answer)
+    folder = overlay_folder(overlay)
     expected = [path.relative_to(folder).as_posix() for path in list_files(folder)]
     assert sorted(announced) == sorted(path.removesuffix(".jinja") for path in expected)

@@ -115,7 +115,7 @@ def test_questions_of_an_update(source: Path, tmp_path: Path) -> None:
     for name in ("accelerator", "strategy", "precision", "logger"):
         session.wait_for_question(name)
         session.child.send(ENTER)
-    session.wait_for("   Another choice deletes ci.yml and copier-update.yml, with your lines.")
+    session.wait_for("   Another choice deletes ci.yml and 3 others, with your lines.")
     session.child.send(CTRL_C)
     assert session.wait_for_end() != 0
     assert git("status", "--short", cwd=project.folder) == ""

@@ -20,7 +20,6 @@ from tests.support.releases import (
 from tests.support.template import ROOT
 
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
-LISTS_RELEASES = ("tools/tags.py", "tests/support/releases.py", "tests/support/template.py")
 
 
 def test_history_has_the_releases() -> None:
@@ -65,14 +64,31 @@ def test_shallow_clone_is_refused(tmp_path: Path) -> None:
     """Without history there are no releases to test: an error says what to do."""
     folder = tmp_path / "clone"
     git("clone", "--quiet", "--depth=1", ROOT.as_uri(), str(folder))
-    for name in LISTS_RELEASES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
 
-    command = [sys.executable, "-m", "tools.tags"]
-    listed = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    listed = run_tags(folder)
 
     assert listed.returncode != 0
     assert "this clone is shallow" in listed.stderr
     assert "git fetch --unshallow" in listed.stderr
     assert not git("tag", cwd=folder)
+
+
+def test_tags_need_nothing_installed(tmp_path: Path) -> None:
+    """`make tags` tags every release with git and Python's standard library alone."""
+    folder = tmp_path / "clone"
+    git("clone", "--quiet", "--no-tags", str(ROOT), str(folder))
+
+    listed = run_tags(folder)
+
+    assert listed.returncode == 0, listed.stderr
+    assert git("tag", cwd=folder).split() == [f"v{version}" for version in sorted(releases())]
+    makefile = (ROOT / "Makefile").read_text()
+    assert "\ntags:\n\t$(PYTHON) -m tools.tags\n" in makefile
+
+
+def run_tags(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `tools.tags` of the working tree in a clone, with a Python that has no packages."""
+    shutil.copy(ROOT / "tools" / "tags.py", folder / "tools" / "tags.py")
+    # -S leaves out site-packages, -s those of the user.
+    command = [sys.executable, "-S", "-s", "-m", "tools.tags"]
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
