@@ -33,10 +33,10 @@ HEADER = f"""\
 # Scoreboard
 
 Written by `make scoreboard`. Each task is trained as its README says, on the data it comes with,
-for {len(SEEDS)} seeds. *Result* is the range of the metric on the test split, or a single number if
-the first seed alone was measured; the tests require the *bound*. *Baseline* is a simple method on
-the same split, which the task's README names. *Time* is that of `fit` with the first seed,
-including its start, on a shared machine: it only tells tasks apart.
+for {len(SEEDS)} seeds. *Result* is the range of the metric on the test split, which must keep to
+the *bound*. *Baseline* is a simple method on the same split, which the task's README names. *Time*
+is that of `fit` with the first seed, including its start, on a shared machine: it only tells tasks
+apart.
 
 | task | metric | result | baseline | bound | time |
 |---|---|---|---|---|---|
