@@ -10,7 +10,7 @@ export UV_NO_SOURCES := 1
 export UV_PYTHON := $(PYTHON)
 export PATH := $(abspath $(dir $(UV))):$(PATH)
 
-.PHONY: help install demo check test scoreboard pictures soak bench gpu tags format
+.PHONY: help install demo check test scoreboard pictures soak bench versions gpu tags format
 help:
 	@echo "make demo        render the default project, install it, train it, test it"
 	@echo "make check       lint, and the quick tests (3 minutes)"
@@ -20,6 +20,7 @@ help:
 	@echo "make pictures    draw the pictures of README.md from real runs"
 	@echo "make soak        interrupt runs, and random ways of training, hundreds of times (80 minutes)"
 	@echo "make bench       the cost of the harness, as ratios"
+	@echo "make versions    each task's own tests with other Pythons and the oldest packages (60 minutes)"
 	@echo "make gpu         a short real run of every choice that needs an NVIDIA GPU"
 	@echo "make tags        a git tag for each release in the history, which Copier looks for"
 
@@ -65,6 +66,11 @@ soak: install
 
 bench: install
 	$(RUN) tools.bench
+
+versions: install
+	$(RUN) tools.versions build/versions 3.11 lowest-direct
+	$(RUN) tools.versions build/versions 3.12 highest
+	$(RUN) tools.versions build/versions 3.13 highest
 
 gpu: install
 	$(RUN) tools.gpu docs/gpu.md
