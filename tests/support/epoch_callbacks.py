@@ -31,7 +31,8 @@ class EpochCounter(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.epochs += 1
-        self.draw = float(torch.rand(()))
+        # Each rank draws another number, and scaled differently, their weights would drift apart.
+        self.draw = trainer.strategy.broadcast(float(torch.rand(())))
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
