@@ -52,7 +52,7 @@ def test_weights_replace_published_ones(
 def test_placeholders_are_filled_in(render: Callable[..., Path], tmp_path: Path) -> None:
     """{id}, {run} and {run_dir} are replaced in texts and paths, in any container."""
     project = Project(render(tmp_path / "project", project_name="Placeholders"))
-    fill = project.load("harness.config").fill_placeholders
+    fill = project.load("harness.placeholders").fill_placeholders
     given = Namespace(
         text="{run}",
         path=Path("{run_dir}/x"),

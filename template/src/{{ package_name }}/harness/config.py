@@ -1,13 +1,11 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""The configuration: LightningCLI's parser, our options, and placeholders."""
+"""The configuration: LightningCLI's parser, and our options."""
 
-import argparse
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -278,32 +276,3 @@ def first_difference(text: str, other: str) -> str:
         if line != other_line:
             return f"{line.strip()} becomes {other_line.strip()}"
     return "lines are missing"
-
-
-def fill_placeholders(value: Any, names: Mapping[str, str]) -> Any:
-    """Replace placeholders in all strings and paths of a configuration.
-
-    Args:
-        value: a configuration, or a part of it; namespaces and dicts are changed in place.
-        names: what to put in the place of each placeholder, such as `{run}`.
-
-    Returns:
-        The value with the placeholders replaced.
-    """
-    if isinstance(value, str | Path):
-        text = str(value)
-        for placeholder, replacement in names.items():
-            text = text.replace(placeholder, replacement)
-        return type(value)(text)
-    if isinstance(value, list | tuple | set):
-        return type(value)(fill_placeholders(item, names) for item in value)
-    if isinstance(value, argparse.Namespace | Namespace):
-        fill_mapping(vars(value), names)
-    elif isinstance(value, dict):
-        fill_mapping(value, names)
-    return value
-
-
-def fill_mapping(mapping: dict[str, Any], names: Mapping[str, str]) -> None:
-    for key, item in mapping.items():
-        mapping[key] = fill_placeholders(item, names)

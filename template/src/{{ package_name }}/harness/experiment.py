@@ -13,10 +13,11 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from .arguments import Arguments
 from .checkpoints import Checkpoint
-from .config import DeferredCLI, fill_placeholders
+from .config import DeferredCLI
 from .config_files import check_yaml
 from .errors import UserError
 from .lightning_internals import INSTANTIATOR, silence_known_warnings
+from .placeholders import fill_placeholders
 from .run_folder import RunFolder
 from .unsupported import note_ignored_variables
 
