@@ -63,10 +63,15 @@ CASES = [
         callbacks=(("epoch_callbacks.EpochCounter", {}),),
     ),
     Case(
-        "metrics_of_the_epoch",
+        "metrics_resumed_within_the_epoch",
         kills=(3, IN_SECOND_EPOCH, IN_THIRD_EPOCH),
         callbacks=(("epoch_callbacks.EpochMetrics", {}),),
         options=("--trainer.val_check_interval=1",),
+    ),
+    Case(
+        "metrics_resumed_between_epochs",
+        kills=(IN_SECOND_EPOCH, IN_THIRD_EPOCH),
+        callbacks=(("epoch_callbacks.EpochMetrics", {}),),
     ),
     Case(
         "gradient_accumulation_scheduler",

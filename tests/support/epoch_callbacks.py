@@ -51,10 +51,12 @@ class EpochMetrics(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         pl_module.mean_loss = MeanMetric()
+        pl_module.loss_of_run = SumMetric()
         losses = {"largest": MaxMetric(), "sum": SumMetric(), "all": CatMetric()}
         pl_module.losses = MetricCollection(losses)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.losses.reset()
         pl_module.log("epoch/started", 1.0, on_epoch=True, on_step=False, reduce_fx="sum")
 
     def on_train_batch_end(
@@ -72,10 +74,11 @@ class EpochMetrics(Callback):
         pl_module.mean_loss.update(loss)
         pl_module.log("epoch/metric", pl_module.mean_loss, on_epoch=True, on_step=False)
         pl_module.losses.update(loss)
+        pl_module.loss_of_run.update(loss)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         computed = pl_module.losses.compute()
-        pl_module.losses.reset()
+        pl_module.log("epoch/of_run", pl_module.loss_of_run.compute())
         pl_module.log("epoch/largest", computed["largest"])
         pl_module.log("epoch/total", computed["sum"])
         pl_module.log("epoch/median", computed["all"].median())

@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Remembers what is accumulated over a training epoch, which Lightning does not save."""
+"""Remembers what metrics have accumulated, which Lightning does not save."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ UPDATES = "updates"  # how often each of these was updated
 
 
 class EpochMetrics(Callback):
-    """Lets a run that is resumed within an epoch log the same metrics at the epoch's end.
+    """Lets a resumed run log the same metrics as one that was not interrupted.
 
     Each rank accumulates its own part, so a checkpoint holds a list with an entry for each.
 
@@ -27,34 +27,44 @@ class EpochMetrics(Callback):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.saved: list[dict[str, Any]] = checkpoint.get(EPOCH_METRICS, [])
-        self.is_restored = True
+        self.is_resumed_within_epoch = False
         self.process_group: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.world_size > 1 and torch.distributed.is_initialized():
             self.process_group = torch.distributed.new_group(backend="gloo")
+        if len(self.saved) not in (0, trainer.world_size):
+            if is_accumulating(self.saved[0]):
+                note(
+                    f"metrics were accumulated on {len(self.saved)} devices, and this run has"
+                    f" {trainer.world_size}: only what follows is counted"
+                )
+            self.saved = []
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Hooks of the owner's that reset metrics when an epoch starts are still to be called.
-        is_resumed_within = trainer.fit_loop.restarted_mid_epoch
-        self.is_restored = not is_resumed_within
+        if not self.saved:
+            return
+        # Hooks that reset metrics when an epoch starts are called after this one. Within an epoch
+        # they reset them before the interruption, so nothing is restored until the next batch.
+        fit_loop = trainer.fit_loop
+        self.is_resumed_within_epoch = fit_loop.restarted_mid_epoch
+        if self.is_resumed_within_epoch:
+            return
+        is_after_epoch = fit_loop.restarted_on_epoch_end or fit_loop.resumed_on_epoch_end
+        if not is_after_epoch:
+            self.restore_states(trainer, pl_module)
+        self.saved = []
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if self.is_restored:
-            return
-        self.is_restored = True
-        if len(self.saved) == trainer.world_size:
-            self.restore(trainer, pl_module, self.saved[trainer.global_rank])
-        elif self.saved and is_accumulating(self.saved[0]):
-            note(
-                f"the metrics of this epoch were accumulated on {len(self.saved)} devices, and this"
-                f" run has {trainer.world_size}: only what follows is counted"
-            )
+        if self.is_resumed_within_epoch and self.saved:
+            restore_epoch_sums(trainer, self.saved[trainer.global_rank][SUMS])
+            self.restore_states(trainer, pl_module)
+            self.saved = []
 
-    def restore(self, trainer: Trainer, pl_module: LightningModule, saved: dict[str, Any]) -> None:
-        restore_epoch_sums(trainer, saved[SUMS])
+    def restore_states(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        saved = self.saved[trainer.global_rank]
         for name, metric in metrics_of(pl_module).items():
             if name in saved[STATES]:
                 restore_metric(metric, saved[STATES][name], saved[UPDATES][name])
