@@ -77,8 +77,12 @@ END_OF_LEGACY_HEADER = "# fmt: off\n"
 
 def crossed_migrations(version: str) -> list[str]:
     """The versions of the migrations that an update from a version to the newest one runs."""
-    versions = [migration["version"].removeprefix("v") for migration in COPIER_YML["_migrations"]]
-    return [migration for migration in versions if Version(migration) > Version(version)]
+    crossed = []
+    for migration in COPIER_YML["_migrations"]:
+        crossed_version = migration["version"].removeprefix("v")
+        if Version(crossed_version) > Version(version) and crossed_version not in crossed:
+            crossed.append(crossed_version)
+    return crossed
 
 
 def kept_modules(task: str, version: str, package: str, files: dict[str, str]) -> dict[str, str]:
