@@ -12,6 +12,7 @@ from pathlib import Path
 
 import copier
 
+from tests.support.files import read_pyproject
 from tests.support.template import LOGGERS, TASKS, copy_template
 
 # All of them, since a package of any logger may be too old for another one.
@@ -28,7 +29,8 @@ def passes_own_tests(task: str, folder: Path, python: str, resolution: str) -> b
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
-    install = ["uv", "pip", "install", "--resolution", resolution, "--editable", "."]
+    extras = ",".join(read_pyproject(folder)["project"].get("optional-dependencies", {}))
+    install = ["uv", "pip", "install", "--resolution", resolution, "--editable", f".[{extras}]"]
     for command in (["uv", "venv", "--python", python], [*install, "--group", "dev"]):
         done = run(*command)
         if done.returncode != 0:
