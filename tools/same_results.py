@@ -163,7 +163,7 @@ def copy_tree(tree: Path, target: Path) -> None:
 def tasks_of(template: Path) -> list[str]:
     """The tasks that a copy of the template offers."""
     questions = yaml.safe_load((template / "copier.yml").read_text())
-    return list(questions["task"]["choices"].values())
+    return list(yaml.safe_load(questions["tasks"]["default"]))
 
 
 def small_options(template: Path, task: str) -> list[str]:
