@@ -32,8 +32,9 @@ from typing import Any
 
 import copier
 import torch
-import yaml
 from jinja2 import Environment
+
+from tests.support.releases import offered_tasks
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "build" / "same-results"
@@ -162,8 +163,7 @@ def copy_tree(tree: Path, target: Path) -> None:
 
 def tasks_of(template: Path) -> list[str]:
     """The tasks that a copy of the template offers."""
-    questions = yaml.safe_load((template / "copier.yml").read_text())
-    return list(yaml.safe_load(questions["tasks"]["default"]))
+    return offered_tasks((template / "copier.yml").read_text())
 
 
 def small_options(template: Path, task: str) -> list[str]:

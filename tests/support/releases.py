@@ -25,7 +25,12 @@ def last_release() -> str:
 
 def tasks_of(version: str) -> list[str]:
     """The tasks that a release offers."""
-    questions = yaml.safe_load(git("show", f"{releases()[version]}:copier.yml"))
+    return offered_tasks(git("show", f"{releases()[version]}:copier.yml"))
+
+
+def offered_tasks(copier_yml: str) -> list[str]:
+    """The tasks in the text of a copier.yml of any version."""
+    questions = yaml.safe_load(copier_yml)
     if "tasks" in questions:  # since 0.6.0, a table
         return list(yaml.safe_load(questions["tasks"]["default"]))
     return list(questions["task"]["choices"].values())
