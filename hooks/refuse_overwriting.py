@@ -4,13 +4,11 @@ It runs in the project's folder before an update changes anything. Copier refuse
 are untracked files, but git does not report the ignored ones, and nothing could bring them back.
 """
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-from splitting.files import is_managed
+from splitting.files import is_managed, tracked_names
 
 TEMPLATE = Path(__file__).parents[1] / "template"
 OVERLAY = re.compile(r"^{{ overlay\.\w+ }}/")
@@ -26,7 +24,7 @@ def main() -> None:
     rendered = set()
     for harness in Path("src").glob("*/harness"):
         rendered |= managed_paths(package=harness.parent.name)
-    lost = [path for path in sorted(rendered - tracked_paths()) if would_be_lost(Path(path))]
+    lost = [path for path in sorted(rendered - tracked_names()) if would_be_lost(Path(path))]
     for path in lost:
         print(
             f"{path} is a file of the template now, which would overwrite the one that git ignores"
@@ -47,11 +45,6 @@ def managed_paths(package: str) -> set[str]:
         if not OWNERS_FILE.fullmatch(path):
             found.add(path)
     return found
-
-
-def tracked_paths() -> set[str]:
-    listed = subprocess.run(["git", "ls-files", "-z"], check=True, capture_output=True).stdout
-    return set(os.fsdecode(listed).split("\0"))
 
 
 def would_be_lost(path: Path) -> bool:

@@ -14,13 +14,17 @@ YAML_SUFFIXES = (".yaml", ".yml")
 NOT_PYTHON = (SyntaxError, ValueError, RecursionError)
 
 
-def tracked_files() -> list[Path]:
-    """The files in the project's folder that git knows."""
+def tracked_names() -> set[str]:
+    """The paths in the project's folder that git tracks, whatever is there."""
     command = ["git", "ls-files", "-z"]
     listed = subprocess.run(command, check=True, capture_output=True).stdout
     # In a conflict, a file is listed several times.
-    names = set(os.fsdecode(listed).split("\0")) - {""}
-    paths = [Path(name) for name in sorted(names)]
+    return set(os.fsdecode(listed).split("\0")) - {""}
+
+
+def tracked_files() -> list[Path]:
+    """The files in the project's folder that git knows."""
+    paths = [Path(name) for name in sorted(tracked_names())]
     return [path for path in paths if path.is_file() and not path.is_symlink()]
 
 
