@@ -10,6 +10,7 @@ from torchmetrics import Metric, MetricCollection
 from ..checkpoints import EPOCH_METRICS, Checkpoint
 from ..lightning_internals import epoch_sums, restore_epoch_sums, restore_metric
 from ..messages import note
+from ..process_group import new_cpu_group
 
 SUMS = "sums"  # of `self.log(..., on_epoch=True)`
 STATES = "states"  # of torchmetrics objects
@@ -31,8 +32,7 @@ class EpochMetrics(Callback):
         self.process_group: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.world_size > 1 and torch.distributed.is_initialized():
-            self.process_group = torch.distributed.new_group(backend="gloo")
+        self.process_group = new_cpu_group(trainer)
         if len(self.saved) not in (0, trainer.world_size):
             if is_accumulating(self.saved[0]):
                 note(

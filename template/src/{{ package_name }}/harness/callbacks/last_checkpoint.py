@@ -24,6 +24,7 @@ from ..lightning_internals import (
     restore_logged_steps,
     restore_metrics,
 )
+from ..process_group import new_cpu_group
 from ..run_folder import RunFolder
 from ..seeding import run_seed
 from ..signals import StopRequest
@@ -80,9 +81,7 @@ class LastCheckpoint(Callback):
         restore_metrics(trainer, self.checkpoint.get(METRICS, {}))
         if self.checkpoint.get(SHOULD_STOP):
             trainer.should_stop = True
-        if trainer.world_size > 1 and torch.distributed.is_initialized():
-            # gloo compares on the CPU, so that a GPU need not wait.
-            self.process_group = torch.distributed.new_group(backend="gloo")
+        self.process_group = new_cpu_group(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.is_due = not trainer.sanity_checking
