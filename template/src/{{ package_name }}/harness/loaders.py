@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate, default_conve
 from .errors import UserError
 from .lightning_internals import KeptSampler, training_position
 from .seeding import run_seed, seed_at
-from .signals import ignore_signals
+from .signals import ignore_signals, kill_workers_at_exit
 
 MAX_DEFAULT_WORKERS = 8
 MIN_LAST_BATCH = 2  # samples, which batch norm needs
@@ -111,7 +111,10 @@ class ResumableLoader(DataLoader):
     """
 
     def __iter__(self) -> Any:
-        for batch in super().__iter__():
+        batches = super().__iter__()
+        if self.num_workers > 0:
+            kill_workers_at_exit()
+        for batch in batches:
             if isinstance(batch, WorkerFailure):
                 raise UserError(*batch.lines)
             yield batch

@@ -1,6 +1,8 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
 """Signals that ask a run to stop."""
 
+import atexit
+import multiprocessing
 import signal
 from threading import current_thread, main_thread
 from types import FrameType
@@ -37,3 +39,23 @@ def ignore_signals(worker_id: int) -> None:
     """
     for number in stop_signals():
         signal.signal(number, signal.SIG_IGN)
+
+
+def kill_workers_at_exit() -> None:
+    """Have this process kill the workers that it still has when it exits.
+
+    Python ends such children with SIGTERM, which these ignore, and would wait for them forever: for
+    instance if an exception refers to a loader that is not exhausted. torch waits for them as well.
+    So call this after they have started, since what is registered last runs first.
+    """
+    atexit.unregister(kill_daemonic_children)
+    atexit.register(kill_daemonic_children)
+
+
+def kill_daemonic_children() -> None:
+    if hasattr(signal, "SIGCHLD"):
+        # torch's handler reports a worker that was killed as an error.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for child in multiprocessing.active_children():
+        if child.daemon:
+            child.kill()
