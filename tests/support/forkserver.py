@@ -158,8 +158,8 @@ def run_command(package: str, arguments: list[str]) -> None:
     importlib.import_module(f"{package}.__main__").run()
 
 
-def run_own_tests() -> int:
-    """Run the tests of the project in the current folder."""
+def run_own_tests(*options: str) -> int:
+    """Run the tests of the project in the current folder, with these options of pytest."""
     pytest = importlib.import_module("pytest")
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"]
-    return int(pytest.main(options))
+    quiet = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"]
+    return int(pytest.main([*quiet, *options]))

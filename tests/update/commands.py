@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from tests.support.forkserver import fork, run_own_tests
@@ -46,11 +47,19 @@ def assert_tidy(folder: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def assert_works(folder: Path, task: str) -> None:
-    """The project's own tests pass, none is skipped, and it trains with its owner's experiment."""
+def assert_works(folder: Path, task: str, with_harness: bool = True) -> None:
+    """The project's own tests pass, none is skipped, and it trains with its owner's experiment.
+
+    Args:
+        folder: of the project.
+        task: of the project.
+        with_harness: whether to run the tests of its harness as well.
+    """
     project = Project(folder)
     environment = {**os.environ, **project.python_path(), "COLUMNS": "100"}
-    tested = fork(folder, run_own_tests, environment, timeout=TIMEOUT_OF_OWN_TESTS)
+    options = () if with_harness else ("--ignore=tests/harness",)
+    own_tests = partial(run_own_tests, *options)
+    tested = fork(folder, own_tests, environment, timeout=TIMEOUT_OF_OWN_TESTS)
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert not re.search(r"\d skipped", tested.stdout), tested.stdout
     trained = project.fork(*fit_command(project, task))
