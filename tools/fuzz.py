@@ -30,6 +30,7 @@ from tools.soak import render
 LIGHTNING = "lightning.pytorch.callbacks"
 TWO_PROCESSES = {"accelerator": "cpu", "devices": "2", "strategy": "ddp"}
 MAX_EPOCHS = 3
+EXAMPLES_PER_REPORT = 25
 
 Callbacks = list[dict[str, Any]]
 
@@ -195,6 +196,8 @@ class Fuzzer:
             )
         assert_succeeded(fit(project, run, *options, ranks=training.ranks))
         assert_same_end(project, expected, run)
+        if self.examples % EXAMPLES_PER_REPORT == 0:
+            print(f"{self.examples} examples", flush=True)
 
 
 def main(examples: int) -> None:

@@ -136,14 +136,27 @@ def redirect(stream: Any, descriptor: int, path: str) -> None:
 
 
 def join_group(group: int) -> None:
-    """Join the process group of rank 0, so that one signal reaches all ranks."""
-    for _ in range(100):
+    """Join the process group of rank 0, so that one signal reaches all ranks.
+
+    If rank 0 has ended, make another one: a rank in the group of the tests could kill these.
+    """
+    while True:
         try:
             os.setpgid(0, group)
-        except PermissionError:  # rank 0 has not made its group yet
+        except PermissionError:  # rank 0 has not made its group yet, or has ended
+            if not is_process(group):
+                group = 0
             time.sleep(0.01)
         else:
             return
+
+
+def is_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def free_port() -> int:
