@@ -19,6 +19,17 @@ batches = iter(loader)
 next(batches)
 raise ValueError("the owner's error")
 """
+# The same in a process that multiprocessing starts, as servers and sweeps do.
+STARTS_A_PROCESS = """
+import multiprocessing
+import runpy
+import sys
+
+process = multiprocessing.get_context("fork").Process(target=runpy.run_path, args=("script.py",))
+process.start()
+process.join()
+sys.exit(process.exitcode)
+"""
 # A process that waits for its workers waits forever; an import takes some seconds.
 TIMEOUT = 120
 
@@ -43,17 +54,20 @@ def test_process_with_an_open_loader_ends(
         path = project.folder / "texts" / split / "0.txt"
         path.parent.mkdir(parents=True)
         path.write_text("A text of some length. " * 20)
-    script = project.folder / "script.py"
-    script.write_text(SCRIPT.format(package=project.package, options=options))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", script],
-        cwd=project.folder,
-        env=project.python_path(),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
+    (project.folder / "script.py").write_text(
+        SCRIPT.format(package=project.package, options=options)
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith("Traceback (most recent call last):\n")
-    assert done.stderr.endswith("\nValueError: the owner's error\n")
+    (project.folder / "starter.py").write_text(STARTS_A_PROCESS)
+    for name in ("script.py", "starter.py"):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", name],
+            cwd=project.folder,
+            env=project.python_path(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        assert done.returncode == 1, name
+        assert "\nValueError: the owner's error\n" in done.stderr[-200:], name
+        assert done.stderr.count("Traceback") == 1, done.stderr

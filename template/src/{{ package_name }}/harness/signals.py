@@ -2,8 +2,10 @@
 """Signals that ask a run to stop."""
 
 import atexit
-import multiprocessing
+import multiprocessing.util
+import os
 import signal
+from functools import cache
 from threading import current_thread, main_thread
 from types import FrameType
 
@@ -50,6 +52,16 @@ def kill_workers_at_exit() -> None:
     """
     atexit.unregister(kill_daemonic_children)
     atexit.register(kill_daemonic_children)
+    kill_workers_when_multiprocessing_ends(os.getpid())
+
+
+@cache
+def kill_workers_when_multiprocessing_ends(pid: int) -> None:
+    """The same for a process that multiprocessing has started, which leaves out atexit's functions.
+
+    Once for each process: one that is forked has none of its parent's.
+    """
+    multiprocessing.util.Finalize(None, kill_daemonic_children, exitpriority=0)
 
 
 def kill_daemonic_children() -> None:
