@@ -1,5 +1,5 @@
 # Managed by copier-lightning: an update may replace this file. Yours to edit: model.py, data.py.
-"""Signals that ask a run to stop."""
+"""Signals that ask a run to stop, and the loaders' workers, which ignore them."""
 
 import atexit
 import multiprocessing.util
