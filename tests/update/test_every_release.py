@@ -24,12 +24,12 @@ def test_every_release_updates(
 
     Nothing that the owner deleted is back, and no migration leaves work to the owner. Projects that
     are the same after the update, but for prose, are tested once. The tests of the harness, which
-    take longest and are the same for all releases, are run from the last one. A task that no
-    release has is updated from what it is now.
+    take longest and are the same for all releases, are run from the last one, which comes first. A
+    task that no release has is updated from what it is now.
     """
     versions = [version for version in releases() if task in tasks_of(version)] or [PREVIOUS]
     tested = set()
-    for version in versions:
+    for version in reversed(versions):
         project = EditedProject(source, tmp_path / version, version, task=task)
         project.edit()
         project.update()
@@ -37,11 +37,8 @@ def test_every_release_updates(
         assert_tidy(project.folder)
         code = project.hash_code()
         if code not in tested:
-            assert_works(
-                project.folder,
-                task,
-                with_harness=version == versions[-1],
-            )
+            is_last_release = version == versions[-1]
+            assert_works(project.folder, task, with_harness=is_last_release)
         tested.add(code)
 
 
